@@ -1,0 +1,1 @@
+"""Pictures in, typed predictions out. Knows no Django, no training."""

@@ -1,0 +1,1 @@
+"""Commands a person types; each prints answers on stdout and everything else on stderr."""

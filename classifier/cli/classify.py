@@ -1,0 +1,228 @@
+"""`classify`: what is in these pictures, answered on stdout by the active version of the local data folder.
+
+Heavy parts are imported where they are first needed: an answer from cold within a second is the point of this command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from classifier.errors import ClassifierError, ImageRejected, ModelError
+from classifier.types import Answer, Failure, PipelineSpec, RegionAnswer
+
+if TYPE_CHECKING:
+    from classifier.engine import LoadedPipeline, Prepared
+
+OK, USAGE, BAD_INPUT = 0, 2, 65
+BATCH = 16
+_EXAMPLES = """examples:
+  classify --image cat.jpg                  prints ['tabby']
+  cat cat.jpg | classify --verbose          prints every label with its score, best first
+  classify --project fish day1/ day2.jpg    prints PATH<TAB>['LABEL'] for each picture
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One picture to recognise: a path, or the bytes of standard input."""
+
+    name: str
+    content: Path | bytes
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options of `classify`."""
+    options = argparse.ArgumentParser(
+        prog="classify",
+        description="Name the animal in pictures. Reads standard input when no path is given.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    options.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="pictures or folders of pictures")
+    options.add_argument("--image", action="append", type=Path, default=[], metavar="PATH", help="the same as PATH")
+    form = options.add_mutually_exclusive_group()
+    form.add_argument("--verbose", action="store_true", help="all labels with their scores, best first")
+    form.add_argument("--json", action="store_true", help="one line of JSON for each picture")
+    which = options.add_mutually_exclusive_group()
+    which.add_argument("--project", default="animals", metavar="SLUG", help="whose active version answers (animals)")
+    which.add_argument("--model", type=Path, metavar="DIR", help="a model folder that answers instead")
+    options.add_argument("--device", default="cpu", help="cpu (default: it starts quickest), cuda, or auto")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = parser()
+    chosen = options.parse_args(arguments)
+    paths: list[Path] = [*chosen.image, *chosen.paths]
+    if not paths and sys.stdin.isatty():
+        options.print_usage(sys.stderr)
+        print("classify: name a picture, or pipe one in: cat PATH | classify", file=sys.stderr)
+        return USAGE
+    try:
+        pipeline = _load(chosen)
+    except ClassifierError as error:
+        print(f"classify: {error}", file=sys.stderr)
+        return USAGE
+    several = len(paths) > 1 or any(path.is_dir() for path in paths)
+    sources = list(_sources(paths)) if paths else [Source("standard input", sys.stdin.buffer.read())]
+    if not sources:
+        print(f"classify: there is no picture in {', '.join(map(str, paths))}", file=sys.stderr)
+        return BAD_INPUT
+    return _classify(pipeline, sources, chosen, several=several)
+
+
+def _load(chosen: argparse.Namespace) -> LoadedPipeline:
+    from classifier.engine import load_pipeline
+    from classifier.registry import DATA_VARIABLE, compiled_models, data_folder, read_active
+
+    if chosen.model is not None:
+        spec = _spec_of_folder(chosen.model)
+        data = Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None
+    else:
+        data = data_folder()
+        spec = read_active(data, chosen.project).spec(data)
+    cache = compiled_models(data) if data is not None else None
+    return load_pipeline(spec, device=chosen.device, cache=cache, embeddings=False)
+
+
+def _spec_of_folder(folder: Path) -> PipelineSpec:
+    from classifier.card import folder_digest, read_card
+
+    card = read_card(folder)
+    digest = folder_digest(folder)
+    if card.role == "classifier":
+        return PipelineSpec(digest=digest, classifier=folder)
+    if card.role == "detector":
+        return PipelineSpec(digest=digest, detector=folder)
+    raise ModelError(f"{folder} is a version of the role {card.role}, which names no label")
+
+
+def _sources(paths: Iterable[Path]) -> Iterator[Source]:
+    """Paths as given; a folder stands for the pictures below it, sorted."""
+    for path in paths:
+        if path.is_dir():
+            yield from (Source(str(file), file) for file in sorted(path.rglob("*")) if _is_picture(file))
+        else:
+            yield Source(str(path), path)
+
+
+def _is_picture(path: Path) -> bool:
+    """In a folder, what does not even begin like a picture is left out without a word."""
+    from classifier.sniff import sniff
+
+    if path.name.startswith(".") or not stat.S_ISREG(path.stat().st_mode):
+        return False
+    try:
+        sniff(path)
+    except ImageRejected as error:
+        return error.status != 415
+    return True
+
+
+def _classify(pipeline: LoadedPipeline, sources: Sequence[Source], chosen: argparse.Namespace, *, several: bool) -> int:
+    """Decode ahead in threads, recognise in batches, print in order."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    failed = False
+    progress = _progress(len(sources)) if several else None
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        waiting = iter(sources)
+        ahead = [(source, pool.submit(_prepare, pipeline, source)) for source in itertools.islice(waiting, BATCH)]
+        while ahead:
+            ready = [(source, future.result()) for source, future in ahead]
+            ahead = [(source, pool.submit(_prepare, pipeline, source)) for source in itertools.islice(waiting, BATCH)]
+            for source, answer in _answers(pipeline, ready):
+                failed |= not _report(pipeline, source, answer, chosen, several=several)
+                if progress is not None:
+                    progress.update()
+    if progress is not None:
+        progress.close()
+    return BAD_INPUT if failed else OK
+
+
+def _progress(total: int) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="picture", file=sys.stderr)
+
+
+def _prepare(pipeline: LoadedPipeline, source: Source) -> Prepared | Failure:
+    from classifier.images import decode
+
+    try:
+        return pipeline.prepare(decode(source.content, at_least=pipeline.at_least))
+    except ImageRejected as error:
+        return Failure(error.code, error.reason)
+    except OSError as error:
+        return Failure("unreadable", f"{error.strerror or error}")
+
+
+def _answers(
+    pipeline: LoadedPipeline, ready: Sequence[tuple[Source, Prepared | Failure]]
+) -> Iterator[tuple[Source, Answer | Failure]]:
+    good = [prepared for _, prepared in ready if not isinstance(prepared, Failure)]
+    answers = iter(pipeline.recognise_prepared(good, embeddings=False))
+    for source, prepared in ready:
+        yield source, prepared if isinstance(prepared, Failure) else next(answers)
+
+
+def _report(
+    pipeline: LoadedPipeline, source: Source, answer: Answer | Failure, chosen: argparse.Namespace, *, several: bool
+) -> bool:
+    if isinstance(answer, Failure):
+        print(f"classify: {source.name}: {answer.reason}", file=sys.stderr, flush=True)
+        return False
+    if chosen.json:
+        line = json.dumps({"path": source.name, **_as_json(pipeline, answer)}, ensure_ascii=False)
+    else:
+        line = repr(_ranked(pipeline, answer)) if chosen.verbose else repr([_names(pipeline)[answer.label]])
+        line = f"{source.name}\t{line}" if several else line
+    print(line, flush=True)
+    return True
+
+
+def _names(pipeline: LoadedPipeline) -> dict[str, str]:
+    return {label.key: label.name for label in pipeline.labels}
+
+
+def _ranked(pipeline: LoadedPipeline, answer: Answer) -> list[list[object]]:
+    """Every label with its score, best first; the best region speaks, as it does for the label."""
+    best = next(region for region in answer.regions if (region.label, region.score) == (answer.label, answer.score))
+    pairs = zip((label.name for label in pipeline.labels), best.scores.tolist(), strict=True)
+    return [[name, round(score, 7)] for name, score in sorted(pairs, key=lambda pair: -pair[1])]
+
+
+def _as_json(pipeline: LoadedPipeline, answer: Answer) -> dict[str, object]:
+    names = _names(pipeline)
+    return {
+        "label": names[answer.label],
+        "score": round(answer.score, 7),
+        "counts": {names[key]: count for key, count in answer.counts.items()},
+        "scores": [{"label": name, "score": score} for name, score in _ranked(pipeline, answer)],
+        "regions": [_region_as_json(region, names) for region in answer.regions],
+        "pipeline": pipeline.spec.digest,
+    }
+
+
+def _region_as_json(region: RegionAnswer, names: Mapping[str, str]) -> dict[str, object]:
+    box, seen = region.box, region.detection
+    return {
+        "box": None if box is None else [box.x, box.y, box.width, box.height],
+        "detection": None if seen is None else {"label": seen.label, "score": round(seen.score, 7)},
+        "label": names[region.label],
+        "score": round(region.score, 7),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

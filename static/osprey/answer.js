@@ -1,0 +1,104 @@
+// One answer: the picture with its boxes, the labels with bars, how sure in words, and the way to put it right.
+import { bar, boxLayer } from "./boxes.js";
+import { $, h } from "./dom.js";
+import { fixer } from "./fix.js";
+import { confidence, count, percent } from "./words.js";
+
+function nameOf(part) {
+  if (part === null || part === undefined) return "";
+  return typeof part === "object" ? part.name : part;
+}
+
+function headline(answer) {
+  return nameOf(answer.label) || (answer.regions.length ? "No label" : "Nothing found");
+}
+
+function countsLine(answer) {
+  const parts = Object.entries(answer.counts ?? {});
+  const total = parts.reduce((sum, [, n]) => sum + n, 0);
+  if (total < 2) return null;
+  return h("p", { class: "counts-line", text: `${count(total, "box", "boxes")}: ${parts.map(([name, n]) => `${n} × ${name}`).join(", ")}` });
+}
+
+function damagedNote(image) {
+  if (!image.damaged) return null;
+  const part = image.damaged_share ?? image.damaged;
+  const share = typeof part === "number" ? `${Math.max(1, Math.round(part * 100))} % of this picture` : "Part of this picture";
+  return h("p", { class: "note warn", text: `Damaged: ${share} could not be read; the answer rests on what is left. It stays out of training unless you ask for it.` });
+}
+
+function bars(region) {
+  return h("ol", { class: "scores" }, (region.scores ?? []).slice(0, 5).map((one, i) => h(
+    "li", { class: i === 0 ? "first" : "" },
+    h("span", { class: "score-name", text: nameOf(one.label) }),
+    bar(one.score, i === 0 ? "strong" : ""),
+    h("span", { class: "score-number", text: percent(one.score) }),
+  )));
+}
+
+function found(region) {
+  if (!region.detection) return null;
+  return h("p", { class: "hint", text: `Found as ${nameOf(region.detection.label)} (${percent(region.detection.score)})` });
+}
+
+function regionTabs(answer, chosen, choose) {
+  if (answer.regions.length < 2) return null;
+  return h("div", { class: "region-tabs", role: "group", "aria-label": "Boxes" }, answer.regions.map((region, i) => h(
+    "button",
+    { type: "button", class: "chip", "aria-pressed": String(i === chosen), onclick: () => choose(i), text: `${i + 1} ${nameOf(region.label)}` },
+  )));
+}
+
+/** Draw `answer` into `box`. `picture` is the address of its image; `rights` say what this person may do. */
+export function showAnswer(box, answer, { picture, project, rights, link = true, onFixed = null, signIn = "" }) {
+  const regions = answer.regions;
+  let chosen = Math.max(0, regions.findIndex((region) => region.score === answer.score && nameOf(region.label) === nameOf(answer.label)));
+  const verdict = h("div", { class: "verdict" });
+  const frame = h("div", { class: "picture" });
+  const image = h("img", { src: picture, alt: `${headline(answer)}: ${answer.image.path ?? "the picture"}`, decoding: "async" });
+
+  function choose(index) {
+    chosen = index;
+    draw();
+  }
+
+  function draw() {
+    const { width, height } = answer.image;
+    frame.replaceChildren(image, boxLayer(regions, { width: width || 1, height: height || 1, chosen, onChoose: choose }));
+    const region = regions[chosen] ?? { scores: [] };
+    verdict.replaceChildren(...[
+      h("h2", { class: `answer-label is-${answer.kind ?? "normal"}`, text: headline(answer) }),
+      h("p", { class: "how-sure" }, h("strong", { text: confidence(answer.score) }), ` ${percent(answer.score)}`),
+      regionTabs(answer, chosen, choose), countsLine(answer), found(region), bars(region), damagedNote(answer.image), fixLine(),
+      h("p", { class: "hint" }, `${answer.version?.name ?? "No version"} · `, link && h("a", { href: `/i/${answer.image.id}/`, text: "details and history" })),
+    ].filter(Boolean));
+  }
+
+  function fixLine() {
+    if (!rights.review) {
+      return signIn ? h("p", { class: "hint" }, "Wrong? ", h("a", { href: signIn, text: "Sign in" }), " to put it right.") : null;
+    }
+    const place = h("div", { class: "fix-place" });
+    const close = () => place.replaceChildren(button);
+    const button = h("button", { type: "button", class: "btn btn-sm btn-outline-primary", "data-fix": "", onclick: () => open() },
+      "Wrong? Fix it", h("kbd", { text: "F" }));
+    const saved = (change) => {
+      if (onFixed) onFixed(change);
+      if (!change) return close();
+      const undo = h("button", { type: "button", class: "btn btn-sm btn-link", text: "Undo", onclick: change.undo });
+      return place.replaceChildren(h("p", { class: "note good" }, "You said: ", h("strong", { text: change.words }), " ", undo));
+    };
+    const open = () => place.replaceChildren(fixer({ project, answer, onSaved: saved, onClose: () => { close(); button.focus(); } }));
+    close();
+    return place;
+  }
+
+  draw();
+  box.replaceChildren(frame, verdict);
+}
+
+export function pressFix(root = document) {
+  const button = $("[data-fix]", root);
+  button?.click();
+  return Boolean(button);
+}

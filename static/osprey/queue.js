@@ -1,0 +1,379 @@
+// One upload of this browser: its list, its bytes on their way, and what became of each file.
+import { Problem, backOff, get, insist, patch, pause, post, sendBytes } from "./api.js";
+import { fromHandles } from "./gather.js";
+import { fingerprint } from "./hash.js";
+import { Lease } from "./lease.js";
+import * as store from "./store.js";
+import { FINAL } from "./words.js";
+
+const SENDERS = 4;
+const MANIFEST_CHUNK = 1000;
+const CHECK_CHUNK = 200;
+const HASHED_AHEAD = 64;
+const FEW = 3; // so few files go at once: asking first whether they are here would only cost time
+const SERVER_TRIES = 8;
+
+const isZip = (path) => /\.zip$/i.test(path);
+
+function manifestLine({ path, size, mtime }) {
+  return { path, size, modified_at_ms: Math.round(mtime) };
+}
+
+/** Fires `change` (rows that changed) and `status` (anything about the whole). */
+export class Queue extends EventTarget {
+  constructor(record) {
+    super();
+    this.record = record; // {uid, project, name, createdAt, sideFiles, handles}
+    this.rows = [];
+    this.byPath = new Map();
+    this.byImage = new Map();
+    this.isPaused = false;
+    this.missing = 0; // files this browser no longer holds
+    this.trouble = "";
+    this.sentBytes = 0;
+    this.startedAt = Date.now();
+    this.controllers = new Set();
+    this.changed = new Set();
+    this.early = new Map();
+    this.lease = null;
+  }
+
+  /** A new upload from gathered entries. */
+  static async start({ project, name, everything, entries, sideFiles, handles }) {
+    const manifest = everything.map(manifestLine); // with side files: the server counts them for its summary
+    const first = manifest.splice(0, MANIFEST_CHUNK);
+    const upload = await insist(() => post("/uploads", { project, name, manifest: first }));
+    const record = { uid: upload.id, project, name, createdAt: Date.now(), sideFiles, total: entries.length, handles };
+    const queue = new Queue(record);
+    queue.add(entries);
+    queue.begin(entries, manifest);
+    return queue;
+  }
+
+  /** An upload that a refresh interrupted; `null` when another tab is busy with it or nothing is left. */
+  static async resume(record) {
+    const lease = new Lease(record.uid);
+    if (!lease.take()) return null;
+    const left = await store.filesOf(record.uid);
+    const queue = new Queue(record);
+    queue.lease = lease;
+    const kept = await store.blobPaths(record.uid);
+    queue.add(left.map((file) => ({ ...file, isStored: kept.has(file.path) })));
+    return queue;
+  }
+
+  get uid() {
+    return this.record.uid;
+  }
+
+  add(entries) {
+    for (const entry of entries) {
+      const row = { ...entry, state: "queued", progress: 0, tries: 0, reason: "" };
+      this.rows.push(row);
+      this.byPath.set(row.path, row);
+    }
+  }
+
+  touch(row, values = {}) {
+    Object.assign(row, values);
+    this.changed.add(row);
+    if (this.timer) return;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      const rows = [...this.changed];
+      this.changed.clear();
+      this.dispatchEvent(new CustomEvent("change", { detail: rows }));
+    }, 100);
+  }
+
+  status(trouble = this.trouble) {
+    this.trouble = trouble;
+    this.dispatchEvent(new Event("status"));
+  }
+
+  async begin(entries, manifest) {
+    try {
+      this.lease ??= new Lease(this.uid);
+      this.lease.take();
+      await store.saveUpload(this.record);
+      await store.saveFiles(this.uid, entries);
+      store.saveBlobs(this.uid, entries);
+      while (manifest.length) {
+        const piece = manifest.splice(0, MANIFEST_CHUNK);
+        await insist(() => post(`/uploads/${this.uid}/manifest`, { manifest: piece }), { onWait: (p) => this.status(p.message) });
+      }
+      await this.send();
+    } catch (problem) {
+      this.stop(problem);
+    }
+  }
+
+  /** Hash ahead, ask what is here already, and send the rest, a few at a time. */
+  async send() {
+    const work = this.rows.filter((row) => row.state === "queued" && (row.file || row.isStored));
+    this.missing = this.rows.filter((row) => row.state === "queued" && !row.file && !row.isStored).length;
+    this.ready = [];
+    this.isHashing = true;
+    this.isRunning = true;
+    this.status("");
+    const hashing = work.length > FEW ? this.checkAll(work) : this.passAll(work);
+    const senders = Array.from({ length: SENDERS }, () => this.sendSome());
+    await Promise.all([hashing, ...senders]);
+    this.isRunning = false;
+    if (!this.missing && this.rows.every((row) => row.state !== "queued")) await this.finish();
+    this.status();
+  }
+
+  async passAll(work) {
+    this.ready.push(...work);
+    this.isHashing = false;
+  }
+
+  async checkAll(work) {
+    try {
+      for (let from = 0; from < work.length; from += CHECK_CHUNK) {
+        const chunk = work.slice(from, from + CHECK_CHUNK);
+        for (const row of chunk) await this.hashOne(row);
+        await this.askWhatIsHere(chunk.filter((row) => row.sha256 && row.state === "hashing"));
+        while (this.ready.length > HASHED_AHEAD && !this.isStopped) await pause(100);
+        if (this.isStopped) return;
+      }
+    } finally {
+      this.isHashing = false;
+    }
+  }
+
+  async hashOne(row) {
+    if (this.isStopped || row.state !== "queued") return;
+    await this.whilePaused();
+    if (isZip(row.path)) {
+      this.ready.push(row);
+      return;
+    }
+    this.touch(row, { state: "hashing" });
+    try {
+      row.sha256 = await fingerprint(await this.bytesOf(row));
+    } catch (_) {
+      this.unreadable(row);
+    }
+  }
+
+  async askWhatIsHere(rows) {
+    if (!rows.length) return;
+    const files = Object.fromEntries(rows.map(({ path, sha256 }) => [path, sha256]));
+    const answer = await insist(() => post(`/uploads/${this.uid}/check`, { sha256: [], files }), { onWait: (p) => this.status(p.message) });
+    const settled = [];
+    for (const row of rows) {
+      const image = answer.here?.[row.sha256];
+      if (image) {
+        this.settleRow(row, { state: "duplicate", image });
+        settled.push(row.path);
+      } else {
+        this.touch(row, { state: "queued" });
+        this.ready.push(row);
+      }
+    }
+    await store.settle(this.uid, settled);
+  }
+
+  async sendSome() {
+    while (!this.isStopped) {
+      await this.whilePaused();
+      const row = this.ready.shift();
+      if (row) await this.sendOne(row);
+      else if (!this.isHashing) return;
+      else await pause(50);
+    }
+  }
+
+  async sendOne(row) {
+    let blob;
+    try {
+      blob = await this.bytesOf(row);
+    } catch (_) {
+      this.unreadable(row);
+      return;
+    }
+    while (!this.isStopped) {
+      const controller = new AbortController();
+      this.controllers.add(controller);
+      this.touch(row, { state: "sending", progress: 0 });
+      try {
+        const onProgress = (loaded) => this.touch(row, { progress: blob.size ? loaded / blob.size : 1 });
+        const answer = await sendBytes(`/uploads/${this.uid}/${isZip(row.path) ? "zip" : "file"}`, { path: row.path }, blob, { onProgress, signal: controller.signal });
+        await this.accepted(row, answer, blob.size);
+        return;
+      } catch (problem) {
+        if (!(await this.tryAgain(row, problem))) return;
+      } finally {
+        this.controllers.delete(controller);
+      }
+    }
+  }
+
+  async accepted(row, answer, size) {
+    this.sentBytes += size;
+    if (this.trouble) this.status("");
+    const state = isZip(row.path) ? "unpacking" : answer.state === "duplicate" ? "duplicate" : "received";
+    this.settleRow(row, { state, progress: 1, image: answer.image ?? null, prediction: answer.prediction ?? null, item: answer.item });
+    await store.settle(this.uid, [row.path]);
+  }
+
+  /** Whether sending this row should be repeated after a failure. */
+  async tryAgain(row, problem) {
+    if (problem.name === "AbortError") {
+      this.touch(row, { state: "queued", progress: 0 });
+      if (!this.isStopped) await this.whilePaused();
+      return !this.isStopped;
+    }
+    if (!(problem instanceof Problem)) throw problem;
+    if ([401, 403, 404, 507].includes(problem.status)) {
+      this.touch(row, { state: "queued", progress: 0 });
+      this.pause(problem.message);
+      await this.whilePaused();
+      return !this.isStopped;
+    }
+    row.tries += 1;
+    if (problem.isPassing && (problem.status === 0 || problem.status === 429 || row.tries < SERVER_TRIES)) {
+      this.touch(row, { state: "retrying", reason: problem.message });
+      if (problem.status === 0) this.status(problem.message);
+      await pause(backOff(row.tries, problem));
+      return true;
+    }
+    this.settleRow(row, { state: problem.isPassing ? "failed" : "rejected", reason: problem.message, code: problem.code });
+    await store.settle(this.uid, [row.path]);
+    return false;
+  }
+
+  settleRow(row, values) {
+    this.touch(row, values);
+    if (!row.image) return;
+    if (!this.byImage.has(row.image)) this.byImage.set(row.image, []);
+    this.byImage.get(row.image).push(row);
+    const early = this.early.get(row.image);
+    if (early) this.take([early]);
+  }
+
+  async bytesOf(row) {
+    if (row.file) return row.file;
+    const blob = await store.blobOf(this.uid, row.path);
+    if (!blob) throw new Error("gone");
+    return blob;
+  }
+
+  unreadable(row) {
+    this.touch(row, {
+      state: "failed",
+      reason: "This browser cannot read the file any more: it was moved, changed or its disk is gone. Choose it again.",
+    });
+  }
+
+  /** News from the server: {item, state, label, score, image, path?}. */
+  take(news) {
+    for (const one of news) {
+      const rows = (one.image && this.byImage.get(one.image)) || (one.path && this.byPath.has(one.path) ? [this.byPath.get(one.path)] : null);
+      if (!rows) {
+        if (one.image && !one.path) this.early.set(one.image, one);
+        else if (one.path) this.addFromServer(one);
+        continue;
+      }
+      for (const row of rows) this.takeOne(row, one);
+      this.early.delete(one.image);
+    }
+  }
+
+  takeOne(row, one) {
+    const keeps = row.state === "duplicate" && one.state === "done";
+    this.touch(row, {
+      item: one.item ?? row.item, state: keeps ? "duplicate" : one.state, label: one.label ?? row.label,
+      score: one.score ?? row.score, image: one.image ?? row.image, reason: one.reason ?? row.reason,
+    });
+  }
+
+  /** A file out of a zip, or of an earlier session: the server knows it, this page did not. */
+  addFromServer(one) {
+    if (one.state === "expected") return;
+    const row = { path: one.path, size: one.size, progress: 1, tries: 0, reason: "", ...one };
+    this.rows.push(row);
+    this.byPath.set(row.path, row);
+    if (row.image) this.byImage.set(row.image, [row]);
+    this.touch(row);
+  }
+
+  async whilePaused() {
+    while (this.isPaused && !this.isStopped) await pause(150);
+  }
+
+  pause(why = "") {
+    this.isPaused = true;
+    for (const controller of this.controllers) controller.abort();
+    this.status(why);
+  }
+
+  go() {
+    this.isPaused = false;
+    this.status("");
+  }
+
+  stop(problem) {
+    this.isStopped = true;
+    for (const controller of this.controllers) controller.abort();
+    this.lease?.release();
+    this.status(problem ? problem.message : "");
+  }
+
+  async finish() {
+    if (this.isFinished) return;
+    this.isFinished = true;
+    await insist(() => patch(`/uploads/${this.uid}`, { state: "closed" })).catch((problem) => this.status(problem.message));
+    await store.forget(this.uid);
+    this.lease?.release();
+  }
+
+  /** Bytes for files this browser no longer holds: how many of `entries` belonged here, and the others. */
+  supply(entries) {
+    const wanted = this.rows.filter((row) => row.state === "queued" && !row.file && !row.isStored);
+    const byPath = new Map(wanted.map((row) => [row.path, row]));
+    const byShape = new Map(wanted.map((row) => [`${row.path.split("/").pop()} ${row.size} ${row.mtime}`, row]));
+    const others = [];
+    let found = 0;
+    for (const entry of entries) {
+      const shape = `${entry.path.split("/").pop()} ${entry.size} ${entry.mtime}`;
+      const same = byPath.get(entry.path);
+      const row = same && same.size === entry.size ? same : byShape.get(shape);
+      if (row && !row.file) {
+        row.file = entry.file;
+        found += 1;
+      } else if (!this.byPath.has(entry.path)) others.push(entry);
+    }
+    return { found, others };
+  }
+
+  /** The same folder through the handle kept from before; false when a person must allow it first. */
+  async reopen(ask) {
+    if (!this.record.handles?.length) return false;
+    const entries = await fromHandles(this.record.handles, { ask }).catch(() => null);
+    return Boolean(entries && this.supply(entries).found);
+  }
+
+  counts() {
+    const counts = {};
+    for (const row of this.rows) counts[row.state] = (counts[row.state] || 0) + 1;
+    return counts;
+  }
+
+  get isSettled() {
+    return this.rows.length > 0 && !this.isRunning && this.rows.every((row) => FINAL.has(row.state));
+  }
+
+  /** What the server knows of all files, in pages: after a refresh, or where news may have been lost. */
+  async reconcile({ from = null } = {}) {
+    let next = null;
+    let query = { limit: 500, after: from };
+    do {
+      const answer = await get(next ?? `/uploads/${this.uid}/items`, next ? {} : query);
+      this.take(answer.results.map((item) => ({ ...item, item: item.id })));
+      next = answer.next ? answer.next.replace(window.location.origin, "") : null;
+    } while (next);
+  }
+}

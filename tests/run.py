@@ -1,0 +1,144 @@
+"""`./osprey test`: style, types, migrations, then the tests on SQLite and on a real PostgreSQL.
+
+./osprey test                         everything but the long tests, with coverage
+./osprey test --long --budget 40m     the long tests, none begun once the time is spent
+./osprey test tests/launcher -k port  pytest alone, with these words
+"""
+
+# ruff: noqa: T201  (a command: printing is what it does)
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.postgres import PostgresMissing, postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = sys.executable
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    passed: bool
+    seconds: float
+
+
+class Checks:
+    """Runs part after part, whatever fails, and says at the end what failed and what could not be tested here."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self.parts: list[Part] = []
+        self.untested: list[str] = []
+
+    def run(self, name: str, *words: str, environment: dict[str, str] | None = None, ok: Sequence[int] = (0,)) -> None:
+        print(f"\n=== {name}: {' '.join(Path(word).name for word in words[:1])} {' '.join(words[1:])}", flush=True)
+        begun = time.monotonic()
+        ended = subprocess.run(words, cwd=ROOT, env={**self._environment, **(environment or {})}, check=False)
+        self.parts.append(Part(name, ended.returncode in ok, time.monotonic() - begun))
+
+    def pytest(self, name: str, marks: str, *words: str, environment: dict[str, str] | None = None) -> None:
+        # pytest's status 5 means that no test has these marks.
+        covered = (PYTHON, "-m", "coverage", "run", "--parallel-mode", "-m", "pytest")
+        self.run(name, *covered, "-m", marks, *words, environment=environment, ok=(0, 5))
+
+    def on_postgres(self, marks: str, *words: str) -> None:
+        try:
+            with postgres() as url:
+                self.pytest("tests on PostgreSQL", marks, *words, environment={"DATABASE_URL": url})
+        except PostgresMissing as error:
+            self.untested.append(f"PostgreSQL: {error}")
+
+    def report(self) -> int:
+        print("\n=== parts")
+        for part in self.parts:
+            print(f"  {part.name:<24}{'passed' if part.passed else 'FAILED':<10}{part.seconds:7.1f} s")
+        print(f"  {'all':<24}{'':<10}{sum(part.seconds for part in self.parts):7.1f} s")
+        if self.untested:
+            bar = "!" * 100
+            print(f"\n{bar}\n!! NOT TESTED ON THIS MACHINE")
+            for line in self.untested:
+                print(f"!!   {line}")
+            print(bar)
+        failed = [part.name for part in self.parts if not part.passed]
+        print(f"\nFAILED: {', '.join(failed)}" if failed else "\nAll parts passed." if not self.untested else "")
+        return 1 if failed else 0
+
+
+def seconds(text: str) -> float:
+    """`90`, `90s`, `40m` or `2h`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: use 90s, 40m or 2h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="./osprey test", description=__doc__, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--long", action="store_true", help="the long tests instead of the quick ones")
+    parser.add_argument("--budget", type=seconds, default=None, metavar="TIME", help="begin no test after it: 40m")
+    parser.add_argument("--postgres", action="store_true", help="with pytest's words: on a real PostgreSQL")
+    options, rest = parser.parse_known_args(words)
+    if options.budget is not None and not options.long:
+        parser.error("--budget belongs to --long")
+    with tempfile.TemporaryDirectory(prefix="osprey-test-") as data:
+        # No test touches the data folder of the person who runs it.
+        environment = {**os.environ, "OSPREY_DATA": data}
+        if rest:
+            return pytest_alone(rest, environment, on_postgres=options.postgres)
+        checks = Checks(environment)
+        unavailable = "" if any(map(shutil.which, BROWSERS)) else " and not browser"
+        if unavailable:
+            checks.untested.append("the pages in a browser: no Chromium found (Debian: apt-get install chromium)")
+        subprocess.run([PYTHON, "-m", "coverage", "erase"], cwd=ROOT, check=True)
+        if options.long:
+            long_parts(checks, unavailable, options.budget)
+        else:
+            quick_parts(checks, unavailable)
+        return checks.report()
+
+
+def quick_parts(checks: Checks, unavailable: str) -> None:
+    checks.run("style", PYTHON, "-m", "ruff", "check", ".", "osprey")
+    checks.run("format", PYTHON, "-m", "ruff", "format", "--check", ".", "osprey")
+    checks.run("types", PYTHON, "-m", "mypy")
+    checks.run("migrations", PYTHON, "manage.py", "makemigrations", "--check", "--dry-run")
+    checks.pytest("tests", f"not postgres and not long{unavailable}", "--durations=10")
+    checks.on_postgres(f"(postgres or databases) and not long{unavailable}")
+    coverage(checks)
+
+
+def long_parts(checks: Checks, unavailable: str, budget: float | None) -> None:
+    until = [] if budget is None else ["-p", "tests.budget", f"--until={time.time() + budget:.0f}"]
+    checks.pytest("long tests", f"long and not postgres{unavailable}", "--durations=10", *until)
+    checks.on_postgres(f"long and (postgres or databases){unavailable}", *until)
+    coverage(checks)
+
+
+def coverage(checks: Checks) -> None:
+    checks.run("coverage, combined", PYTHON, "-m", "coverage", "combine", "--quiet")
+    checks.run("coverage", PYTHON, "-m", "coverage", "report")
+
+
+def pytest_alone(words: list[str], environment: dict[str, str], *, on_postgres: bool) -> int:
+    command = [PYTHON, "-m", "pytest", *words]
+    if not on_postgres:
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    with postgres() as url:
+        return subprocess.run(command, cwd=ROOT, env={**environment, "DATABASE_URL": url}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The only Django code: projects, people, rows, pages, REST, Celery tasks."""

@@ -1,0 +1,107 @@
+"""Single calls: one picture in, one answer out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from webapp.access.actors import Actor
+from webapp.access.table import Action
+from webapp.api.problems import BadRequest
+from webapp.errors import Conflict, Invalid, OspreyError, Unavailable
+from webapp.images.keep import Part
+from webapp.images.models import Upload
+from webapp.images.uploads import open_upload
+from webapp.predictions.accept import accept_image
+from webapp.predictions.health import queue_depth, site_health
+from webapp.predictions.models import Prediction, Priority
+from webapp.projects.find import project_by_slug
+from webapp.projects.models import Project
+
+IMAGE_FIELDS = ("", "image", "file")
+SITE_FAULTS = {"original-missing", "unreadable", "out_of_memory", "no_answer"}
+KEPT_DAYS = 512
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A call that was taken in; `settled` when its answer is there already."""
+
+    prediction_id: int
+    settled: bool
+
+
+_uploads: dict[tuple[int, int | None, str], Upload] = {}
+
+
+def take_call(*, actor: Actor, slug: str, parts: list[Part], name: str = "") -> Taken:
+    """Accept the picture of one call, ahead of all that nobody waits for."""
+    part = the_picture(parts)
+    project = project_by_slug(actor, slug, Action.RECOGNISE)
+    accepted = accept_image(
+        actor=actor,
+        project=project,
+        received=part,
+        upload=upload_of_calls(actor, project),
+        name=name or part.filename,
+        priority=Priority.CALL,
+    )
+    if accepted.prediction_id is None:
+        raise Conflict(
+            f"The project {project.slug} has no active pipeline yet, so nothing can answer. The picture is kept; "
+            "activate a pipeline on the project's Models page.",
+            code="no-pipeline",
+        )
+    settled = accepted.prediction_state in (Prediction.State.DONE, Prediction.State.FAILED)
+    return Taken(accepted.prediction_id, settled)
+
+
+def the_picture(parts: list[Part]) -> Part:
+    """The one file of a call."""
+    found = [part for part in parts if part.field in IMAGE_FIELDS]
+    if len(found) != 1:
+        names = ", ".join(part.field for part in parts) or "none"
+        raise BadRequest(f"Send one picture: as the whole body, or in the form field `image` or `file` (not {names}).")
+    if found[0].size == 0:
+        raise BadRequest(
+            "The body is empty. With curl write `--data-binary @picture.jpg`, with the @ before the name.", code="empty"
+        )
+    return found[0]
+
+
+def upload_of_calls(actor: Actor, project: Project) -> Upload:
+    """The upload that gathers one caller's single calls of one day."""
+    day = timezone.now().date().isoformat()
+    key = (project.pk, actor.user.pk if actor.user else None, day)
+    known = _uploads.get(key)
+    if known is None:
+        name = f"Calls of {day}"
+        kept = Upload.objects.filter(project=project, created_by=actor.user, kind=Upload.Kind.CALL, name=name).first()
+        known = kept or open_upload(actor=actor, project=project, kind=Upload.Kind.CALL, name=name)
+        if len(_uploads) > KEPT_DAYS:
+            _uploads.clear()
+        _uploads[key] = known
+    return known
+
+
+def failure_of(answer: dict[str, Any]) -> OspreyError:
+    """A picture that was taken in and could not be recognised."""
+    code, reason = answer["code"] or "failed", answer["reason"] or "The picture could not be recognised."
+    kind = Unavailable if code in SITE_FAULTS else Invalid
+    return kind(reason, code=code, image=answer["image"]["id"])
+
+
+def why_waiting(prediction_id: int) -> str:
+    """Why an answer takes long, in words."""
+    health = site_health()
+    if health.get("gpu") != "ok":
+        return (
+            "No worker that recognises pictures has been heard of; the picture is kept and is recognised when one is."
+        )
+    depth = queue_depth()
+    ahead = max(0, depth["pending"] + depth["leased"] - 1)
+    if Prediction.objects.filter(pk=prediction_id, state=Prediction.State.LEASED).exists():
+        return "A worker has it in hand."
+    return f"It waits in the queue; {ahead} other pictures wait or are being worked on."

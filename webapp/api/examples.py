@@ -1,0 +1,97 @@
+"""For every call what its curl line sends. A test fails for a call without an example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+UID = "5c6f0f54-6f0c-4a64-9d0e-6a1f7f0e8a11"
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+PATH_VALUES = {"slug": "animals", "uid": UID, "pk": "12", "key": "red-fox", "username": "vera", "side": "256"}
+
+
+@dataclass(frozen=True)
+class Example:
+    """`body` is sent as JSON, `send` is curl's own words for files, `query` stands behind the question mark."""
+
+    body: Any = None
+    send: str = ""
+    query: str = ""
+    needs_token: bool = True
+
+
+READ = Example()
+FILE = "--data-binary @picture.jpg"
+
+EXAMPLES: dict[str, Example] = {
+    "classify.create": Example(send=FILE, query="project=animals"),
+    "classify.fish": Example(send=FILE),
+    "batches.create": Example(send="-F files=@one.jpg -F files=@two.jpg -F files=@more.zip", query="project=animals"),
+    "health.read": Example(query="workers=1", needs_token=False),
+    "status.read": READ,
+    "me.read": READ,
+    "events.read": Example(send="-N", query=f"uploads={UID}"),
+    "uploads.list": Example(query="project=animals"),
+    "uploads.create": Example(
+        body={
+            "project": "animals",
+            "name": "Camera 7, May",
+            "manifest": [{"path": "DCIM/IMG_0001.JPG", "size": 1834211, "modified_at_ms": 1746081600000}],
+        }
+    ),
+    "uploads.read": READ,
+    "uploads.close": Example(body={"state": "closed"}),
+    "uploads.announce": Example(body={"manifest": [{"path": "DCIM/IMG_0002.JPG", "size": 1790022}]}),
+    "uploads.check": Example(body={"sha256": [SHA256]}),
+    "uploads.send_file": Example(send=FILE, query="path=DCIM/IMG_0001.JPG"),
+    "uploads.post_file": Example(send="-F file=@picture.jpg", query="path=DCIM/IMG_0001.JPG"),
+    "uploads.send_zip": Example(send="--data-binary @pictures.zip"),
+    "uploads.retry": READ,
+    "uploads.items": Example(query="state=failed"),
+    "uploads.results": Example(send="-o results.csv", query="format=csv"),
+    "uploads.events": Example(send="-N"),
+    "images.list": Example(query="project=animals&order=least-sure&limit=20"),
+    "images.read": READ,
+    "images.original": Example(send="-OJ"),
+    "images.thumbnail": Example(send="-o thumbnail.jpg"),
+    "images.predictions": READ,
+    "images.history": READ,
+    "reviews.list": READ,
+    "reviews.create": Example(
+        body={
+            "verdict": "labelled",
+            "how": "suggested",
+            "annotations": [{"label": "red-fox", "count": 2, "box": [0.1, 0.2, 0.5, 0.6]}],
+        }
+    ),
+    "reviews.undo": READ,
+    "predictions.read": Example(query="scores=all"),
+    "predictions.retry": READ,
+    "projects.list": READ,
+    "projects.create": Example(
+        body={"name": "Serengeti 2026", "pictures": "camera-trap", "labels": ["Lion", "Zebra", "Gnu"]}
+    ),
+    "projects.read": READ,
+    "projects.change": Example(body={"notice": "Small mammals are often missed.", "coordinates_decimals": 1}),
+    "labels.list": Example(query="search=fox"),
+    "labels.create": Example(body={"name": "Red fox", "scientific_name": "Vulpes vulpes", "synonyms": ["fox"]}),
+    "labels.rename": Example(body={"name": "Common fox"}),
+    "sites.list": READ,
+    "sites.create": Example(body={"name": "Waterhole", "latitude": -2.33, "longitude": 34.83}),
+    "visits.list": READ,
+    "visits.create": Example(body={"name": "May", "site": UID, "start": "2026-05-01T06:00:00Z"}),
+    "people.list": READ,
+    "people.set_role": Example(body={"role": "reviewer"}),
+    "people.remove": READ,
+    "versions.list": READ,
+    "versions.read": READ,
+    "pipelines.list": READ,
+    "pipelines.create": Example(body={"classifier": 3, "crop_margin": 0.1}),
+    "activations.list": READ,
+    "activations.create": Example(body={"pipeline": "9f86d081884c7d65", "note": "better at night"}),
+    "activations.roll_back": Example(body={"note": "too many foxes"}),
+    "tokens.list": READ,
+    "tokens.create": Example(body={"name": "camera gateway", "scopes": ["upload"], "project": "animals"}),
+    "tokens.revoke": READ,
+}

@@ -1,0 +1,100 @@
+"""The bytes of images: originals to be saved and never shown, thumbnails that were made anew from pixels."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from asgiref.sync import sync_to_async
+from django.http import HttpResponse, HttpResponseBase, HttpResponseNotModified, StreamingHttpResponse
+from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
+from rest_framework.request import Request
+
+from webapp.access import audit
+from webapp.access.table import Action
+from webapp.api.describe import describe
+from webapp.api.lookup import image_for
+from webapp.api.views import View
+from webapp.errors import NotFound, Unavailable
+from webapp.images.derived import thumbnail
+from webapp.images.models import Image
+from webapp.images.store import open_original
+
+CHUNK = 256 * 1024
+A_YEAR = 31_536_000
+NOT_A_PAGE = "default-src 'none'; sandbox"
+
+
+class Original(View):
+    @describe(
+        "images.original",
+        "The original file, as it was sent",
+        answers={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, pk: int) -> HttpResponseBase:
+        image = image_for(self.actor, pk, Action.VIEW_ORIGINALS)
+        path = open_original(image.file)
+        if not path.is_file():
+            raise NotFound("The original is not where it was stored: a disk may be unplugged.", code="original-missing")
+        audit.record(
+            actor=self.actor, action="download original", project_id=image.project_id, subject=f"image:{image.pk}"
+        )
+        response = StreamingHttpResponse(_chunks(path), content_type="application/octet-stream")
+        response["Content-Length"] = str(path.stat().st_size)
+        response["Content-Disposition"] = content_disposition_header(True, file_name(image)) or "attachment"
+        response["Content-Security-Policy"] = NOT_A_PAGE
+        response["X-Content-Type-Options"] = "nosniff"
+        response["Cache-Control"] = "private, no-store"
+        return response
+
+
+class Thumbnail(View):
+    """Not throttled: a page of the grid asks for hundreds at once."""
+
+    throttle_classes = ()
+
+    @describe(
+        "images.thumbnail",
+        "A small JPEG, without the original's metadata",
+        answers={(200, "image/jpeg"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, pk: int, side: int) -> HttpResponseBase:
+        image = image_for(self.actor, pk)
+        picture = thumbnail(image=image, side=side)
+        if picture.path is None:
+            raise Unavailable("The thumbnail is not made yet.", code="not-made-yet", status=404, retry_after=2)
+        tag = f'"{image.file.sha256[:32]}-{picture.side}"'
+        is_known = request.headers.get("If-None-Match") == tag
+        if is_known:
+            response: HttpResponse = HttpResponseNotModified()
+        else:
+            response = HttpResponse(picture.path.read_bytes(), content_type="image/jpeg")
+        response["ETag"] = tag
+        # A smaller picture that stands in must not stay in a cache.
+        lasts = f"max-age={A_YEAR}, immutable" if picture.is_final else "no-cache"
+        response["Cache-Control"] = f"private, {lasts}"
+        response["Content-Security-Policy"] = NOT_A_PAGE
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def file_name(image: Image) -> str:
+    """The sender's name without its folders, with the ending that the content has."""
+    stem = PurePosixPath(image.path.replace("\\", "/")).stem or f"image-{image.pk}"
+    return f"{stem[:120]}{PurePosixPath(image.file.storage_key or image.file.in_place_path).suffix}"
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    """The file in pieces; reading happens in a thread, so that a slow disk stops nobody else."""
+    file: BinaryIO = await sync_to_async(_open)(path)
+    try:
+        while chunk := await sync_to_async(file.read)(CHUNK):
+            yield chunk
+    finally:
+        await sync_to_async(file.close)()

@@ -1,0 +1,1 @@
+"""What goes in and comes out of REST calls, as serializers: they parse, render and describe in OpenAPI."""

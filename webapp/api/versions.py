@@ -1,0 +1,110 @@
+"""Versions, pipelines, and which of them is in use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from webapp.access.table import Action
+from webapp.api.describe import describe, page_of
+from webapp.api.lookup import pipeline_of, version_for, version_of
+from webapp.api.paging import PageQuery, page
+from webapp.api.shapes import models as shapes
+from webapp.api.views import View, read_body, shown
+from webapp.projects.find import project_by_slug
+from webapp.versions.activate import activate, roll_back
+from webapp.versions.models import Activation, Pipeline, Version
+from webapp.versions.pipelines import make_pipeline
+
+ROLES = ("detector", "classifier", "identifier")
+
+
+class Versions(View):
+    @describe(
+        "versions.list",
+        "The versions a project can use, newest first",
+        query=[PageQuery],
+        answers=page_of(shapes.VersionShape),
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        project = project_by_slug(self.actor, slug, Action.VIEW_VERSIONS)
+        rows = Version.objects.filter(Q(project=project) | Q(project=None)).select_related("project", "parent")
+        return Response(page(rows, request, shape=lambda row: shown(shapes.VersionShape, row)))
+
+
+class OneVersion(View):
+    @describe("versions.read", "One version with its card", answers=shapes.VersionDetail)
+    def get(self, request: Request, pk: int) -> Response:
+        return Response(shown(shapes.VersionDetail, version_for(self.actor, pk)))
+
+
+class Pipelines(View):
+    @describe(
+        "pipelines.list",
+        "The pipelines of a project, newest first",
+        query=[PageQuery],
+        answers=page_of(shapes.PipelineShape),
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        project = project_by_slug(self.actor, slug, Action.VIEW_VERSIONS)
+        rows = Pipeline.objects.filter(project=project)
+        return Response(page(rows, request, shape=lambda row: shown(shapes.PipelineShape, row)))
+
+    @describe(
+        "pipelines.create",
+        "Put versions together; the same parts give the same pipeline",
+        takes=shapes.NewPipeline,
+        answers=shapes.PipelineShape,
+        status=201,
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        asked = read_body(shapes.NewPipeline, request)
+        project = project_by_slug(self.actor, slug, Action.ACTIVATE)
+        parts: dict[str, Any] = {role: version_of(self.actor, asked.pop(role)) for role in ROLES}
+        pipeline = make_pipeline(project=project, **parts, **asked)
+        return Response(shown(shapes.PipelineShape, pipeline), status=201)
+
+
+class Activations(View):
+    @describe(
+        "activations.list",
+        "What was in use and when, newest first",
+        query=[PageQuery],
+        answers=page_of(shapes.ActivationShape),
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        project = project_by_slug(self.actor, slug, Action.VIEW_VERSIONS)
+        rows = Activation.objects.filter(project=project).select_related("pipeline", "previous", "by")
+        return Response(page(rows, request, shape=lambda row: shown(shapes.ActivationShape, row)))
+
+    @describe(
+        "activations.create",
+        "Put a pipeline in use",
+        takes=shapes.NewActivation,
+        answers=shapes.ActivationShape,
+        status=201,
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        asked = read_body(shapes.NewActivation, request)
+        project = project_by_slug(self.actor, slug, Action.ACTIVATE)
+        pipeline = pipeline_of(project, asked.pop("pipeline"))
+        activation = activate(actor=self.actor, project=project, pipeline=pipeline, **asked)
+        return Response(shown(shapes.ActivationShape, activation), status=201)
+
+
+class RollBack(View):
+    @describe(
+        "activations.roll_back",
+        "Go back to the pipeline before",
+        takes=shapes.RollBack,
+        answers=shapes.ActivationShape,
+        status=201,
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        asked = read_body(shapes.RollBack, request)
+        project = project_by_slug(self.actor, slug, Action.ACTIVATE)
+        activation = roll_back(actor=self.actor, project=project, note=asked["note"])
+        return Response(shown(shapes.ActivationShape, activation), status=201)

@@ -1,0 +1,1 @@
+"""Frozen data: snapshots, importers, exporters."""

@@ -1,0 +1,1 @@
+"""Files by digest, the images of a project, uploads and their items."""

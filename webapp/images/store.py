@@ -1,0 +1,68 @@
+"""Where bytes lie: originals under their SHA-256, derived pictures beside them, neither ever served as it came."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from django.conf import settings
+
+from webapp.images.models import File
+
+ENDINGS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/tiff": ".tif",
+    "image/avif": ".avif",
+}
+
+
+def key_of(sha256: str, media_type: str) -> str:
+    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}{ENDINGS.get(media_type, '')}"
+
+
+def keep(path: Path, *, sha256: str, media_type: str) -> str:
+    """Move a temporary file of the store to its final key, durably; the same bytes twice are one file."""
+    key = key_of(sha256, media_type)
+    final = settings.STORE_DIR / key
+    if final.exists():
+        path.unlink(missing_ok=True)
+        return key
+    _sync(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(final)
+    _sync(final.parent)
+    return key
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def open_original(file: File) -> Path:
+    """A local path to the original bytes, to be read and never changed."""
+    if file.in_place_path:
+        return Path(file.in_place_path)
+    return Path(settings.STORE_DIR) / file.storage_key
+
+
+def derived_path(sha256: str, name: str) -> Path:
+    """Where a picture made from an original lies, e.g. `256.jpg`; it may be missing and can be made again."""
+    return Path(settings.DERIVED_DIR) / sha256[:2] / sha256[2:4] / f"{sha256}-{name}"
+
+
+def write_derived(sha256: str, name: str, content: bytes) -> None:
+    """Write beside, then rename: a reader never sees half a picture. Not synced, since it can be made again."""
+    final = derived_path(sha256, name)
+    beside = final.with_name(f"{final.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(content)
+    except FileNotFoundError:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+    beside.rename(final)

@@ -1,0 +1,19 @@
+"""Tasks of the io workers: house-keeping and pictures that are made on first view."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from webapp.images import previews
+from webapp.images import sweep as sweeping
+from webapp.images.derived import TASK as MAKE_PREVIEW
+
+
+@shared_task(name="webapp.images.tasks.sweep")  # type: ignore[untyped-decorator]
+def sweep() -> None:
+    sweeping.sweep()
+
+
+@shared_task(name=MAKE_PREVIEW)  # type: ignore[untyped-decorator]
+def make_preview(file_id: int, side: int) -> None:
+    previews.make_preview(file_id, side)

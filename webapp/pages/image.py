@@ -1,0 +1,126 @@
+"""One image: the picture large, what the machine and people said of it over time, and the camera's facts."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from webapp.access.actors import Actor
+from webapp.access.require import allowed
+from webapp.access.table import Action
+from webapp.api.lookup import image_for
+from webapp.api.places import PlaceRule
+from webapp.images.models import Image, Item
+from webapp.pages.answering import page
+from webapp.predictions.answer import answer_json
+from webapp.predictions.models import Prediction
+
+
+@page()
+def image(request: HttpRequest, actor: Actor, pk: int) -> HttpResponse:
+    found = image_for(actor, pk)
+    said = predictions_of(found)
+    live = next((one for one in said if one.purpose == Prediction.Purpose.LIVE), None)
+    answer = answer_json(live, list(live.regions.order_by("position"))) if live else None
+    context = {
+        "image": found,
+        "project": found.project,
+        "answer": answer,
+        "predictions": said,
+        "reviews": found.reviews.select_related("reviewer").prefetch_related("annotations__label").order_by("-pk"),
+        "facts": facts(actor, found),
+        "may_download": allowed(actor, Action.VIEW_ORIGINALS, found.project),
+        **neighbours(found, request.GET.get("upload", "")),
+        "script": _script(request, actor, found, answer),
+    }
+    return render(request, "pages/image.html", context)
+
+
+def predictions_of(image: Image) -> list[Prediction]:
+    """Newest first, with what the table shows."""
+    rows = image.predictions.select_related("label", "pipeline__classifier", "pipeline__detector", "image__file")
+    return list(rows.order_by("-pk"))
+
+
+def facts(actor: Actor, image: Image) -> list[tuple[str, str]]:
+    """What is known of the picture, in words, coordinates as far as the actor may see them."""
+    zone = zone_of(image)
+    camera = " ".join(part for part in (image.camera_make, image.camera_model) if part)
+    known = [
+        ("File", image.path),
+        ("Size", f"{image.width:,} × {image.height:,} pixels"),
+        ("Taken", f"{image.captured_at.replace('T', ' ')} ({zone})" if image.captured_at else ""),
+        ("Camera", camera),
+        ("Serial number", image.camera_serial),
+        ("Site", image.site.name if image.site else ""),
+        ("Visit", image.visit.name if image.visit else ""),
+        ("Place", place_words(actor, image)),
+        ("Type", image.file.media_type),
+        ("SHA-256", image.file.sha256),
+    ]
+    return [(name, value) for name, value in known if value]
+
+
+def zone_of(image: Image) -> str:
+    """Capture times stay in the zone of their site; a camera's clock is taken to be set to it."""
+    visit = image.visit.time_zone if image.visit else ""
+    site = image.site.time_zone if image.site else ""
+    return visit or site or image.project.time_zone
+
+
+def place_words(actor: Actor, image: Image) -> str:
+    sensitive = bool(image.site and image.site.sensitive)
+    place = PlaceRule(actor, image.project).shown(image, sensitive=sensitive)
+    if place.coordinates == "withheld":
+        return "known, withheld from your role"
+    if place.latitude is None or place.longitude is None:
+        return ""
+    coarse = " (coarse)" if place.coordinates == "coarse" else ""
+    return f"{place.latitude:g}, {place.longitude:g}{coarse}"
+
+
+def neighbours(image: Image, upload: str) -> dict[str, Any]:
+    """The pictures before and after, within the upload one came from, else within the project."""
+    rows = Image.objects.filter(project=image.project, withdrawn_at=None)
+    before = rows.filter(pk__gt=image.pk).order_by("pk").values_list("pk", flat=True).first()
+    after = rows.filter(pk__lt=image.pk).order_by("-pk").values_list("pk", flat=True).first()
+    tail = ""
+    if _is_uid(upload):
+        items = Item.objects.filter(upload__uid=upload, image__project=image.project)
+        here = items.filter(image=image).order_by("pk").values_list("pk", flat=True).first() or 0
+        others = items.exclude(image=image)
+        before = others.filter(pk__lt=here).order_by("-pk").values_list("image", flat=True).first()
+        after = others.filter(pk__gt=here).order_by("pk").values_list("image", flat=True).first()
+        tail = f"?{urlencode({'upload': upload})}"
+    return {
+        "previous": reverse("image", args=[before]) + tail if before else None,
+        "next": reverse("image", args=[after]) + tail if after else None,
+        "from_upload": upload if tail else None,
+    }
+
+
+def _is_uid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _script(request: HttpRequest, actor: Actor, image: Image, answer: dict[str, Any] | None) -> dict[str, Any]:
+    sign_in = f"{reverse('sign-in')}?{urlencode({'next': request.get_full_path()})}"
+    return {
+        "id": image.pk,
+        "prediction": answer["prediction"] if answer else None,
+        "hasAnswer": bool(answer and answer["state"] == Prediction.State.DONE),
+        "path": image.path,
+        "project": image.project.slug,
+        "picture": reverse("api-image-thumbnail", args=[image.pk, 1024]),
+        "rights": {"review": allowed(actor, Action.REVIEW, image.project)},
+        "signIn": "" if actor.user else sign_in,
+    }

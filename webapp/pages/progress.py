@@ -1,0 +1,114 @@
+"""Where a project stands: done and left by site, the reader's own pace, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+
+from django.db.models import Count, Q
+from django.urls import reverse
+
+from webapp.access.actors import Actor
+from webapp.access.models import AuditEvent
+from webapp.access.require import allowed
+from webapp.access.table import Action
+from webapp.images.models import FacetCount, ImageState, Upload
+from webapp.pages.confidence import LOW
+from webapp.projects.models import Project
+from webapp.reviews.models import Review
+from webapp.versions.models import Pipeline
+
+PACE_REVIEWS = 200
+LONGEST_LOOK = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class SiteProgress:
+    """Images of one site (`name` "" for no site): how many there are and how many a person has looked at."""
+
+    name: str
+    total: int
+    reviewed: int
+
+    @property
+    def left(self) -> int:
+        return self.total - self.reviewed
+
+    @property
+    def share(self) -> float:
+        return self.reviewed / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class NextAction:
+    """One sentence and one link."""
+
+    what: str
+    why: str
+    link: str
+    button: str
+
+
+def by_site(project: Project) -> list[SiteProgress]:
+    """By one grouped query over the derived states; the site with the most left first."""
+    rows = (
+        ImageState.objects.filter(project=project)
+        .order_by()
+        .values("site__name")
+        .annotate(total=Count("pk"), left=Count("pk", filter=Q(review_state=ImageState.ReviewState.UNREVIEWED)))
+    )
+    sites = [SiteProgress(row["site__name"] or "", row["total"], row["total"] - row["left"]) for row in rows]
+    return sorted(sites, key=lambda site: (-site.left, site.name))
+
+
+def total_of(sites: list[SiteProgress]) -> SiteProgress:
+    return SiteProgress("all sites", sum(site.total for site in sites), sum(site.reviewed for site in sites))
+
+
+def seconds_a_review(actor: Actor, project: Project) -> float | None:
+    """The reader's own usual time for one image, from the newest reviews; None before there are any."""
+    if actor.user is None:
+        return None
+    mine = Review.objects.filter(reviewer=actor.user, image__project=project).order_by("-pk")
+    rows = list(mine.values_list("seconds", "at")[:PACE_REVIEWS])
+    timed = [seconds for seconds, _ in rows if seconds]
+    if timed:
+        return float(median(timed))
+    moments = [at for _, at in rows]
+    gaps = [later - earlier for later, earlier in zip(moments, moments[1:], strict=False)]
+    short = [gap.total_seconds() for gap in gaps if timedelta(0) < gap < LONGEST_LOOK]
+    return float(median(short)) if short else None
+
+
+def facet(project: Project, name: str) -> dict[str, int]:
+    rows = FacetCount.objects.filter(project=project, facet=name, count__gt=0)
+    return dict(rows.values_list("value", "count"))
+
+
+def latest_change(project: Project) -> AuditEvent | None:
+    return AuditEvent.objects.filter(project=project).select_related("user").order_by("-pk").first()
+
+
+def next_action(actor: Actor, project: Project, pipeline: Pipeline | None) -> NextAction:
+    """The one thing that helps most now."""
+    images = ImageState.objects.filter(project=project)
+    newest = Upload.objects.filter(project=project).exclude(kind=Upload.Kind.CALL).order_by("-pk").first()
+    recognise = reverse("recognise", args=[project.slug])
+    if pipeline is None:
+        why = "Pictures can be taken in, but nothing names what is on them until a model is active."
+        return NextAction("Activate a model", why, reverse("models", args=[project.slug]), "Open Models")
+    if not allowed(actor, Action.RECOGNISE, project):
+        return NextAction("Look around", "Your role reads.", reverse("models", args=[project.slug]), "See its models")
+    if newest is None or not images.exists():
+        why = "Drop a few to see how well the active model knows your animals."
+        return NextAction("Bring the first pictures", why, recognise, "Recognise pictures")
+    address = reverse("upload", args=[newest.uid])
+    if newest.items.filter(state="failed").exists():
+        why = f"Files of “{newest}” failed. They say why, and can be tried again without sending the others."
+        return NextAction("Put failures right", why, f"{address}?state=failed", "Show the failures")
+    unsure = ImageState.objects.filter(upload=newest, score__lt=LOW, review_state="unreviewed").count()
+    if unsure:
+        why = f"The model is unsure of {unsure:,} of the newest upload: your word helps most there."
+        return NextAction("Check unsure answers", why, f"{address}?low=1", "Show them")
+    return NextAction("Bring more pictures", "Everything that came has an answer.", recognise, "Recognise pictures")

@@ -1,0 +1,101 @@
+"""What templates say and draw: times, sizes, confidence, bars and boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from webapp.pages.confidence import confidence_words
+
+register = template.Library()
+
+
+@register.filter
+def moment(at: datetime | None, style: str = "") -> SafeString | str:
+    """A time of the system: UTC here, put in the reader's zone by the page's script."""
+    if at is None:
+        return "never"
+    utc = at.astimezone(UTC)
+    ago = format_html(" data-ago") if style == "ago" else ""
+    return format_html('<time datetime="{}"{}>{} UTC</time>', utc.isoformat(), ago, f"{utc:%Y-%m-%d %H:%M}")
+
+
+@register.filter
+def confidence(score: float | None) -> str:
+    return confidence_words(score)
+
+
+@register.filter
+def percent(score: float | None) -> str:
+    if score is None:
+        return ""
+    if 0 < score < 0.01:
+        return "<1 %"
+    return f"{min(round(score * 100), 99 if score < 1 else 100)} %"
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """Bytes in decimal units, as disks are sold."""
+    rest = float(value or 0)
+    for unit in ("B", "kB", "MB", "GB"):
+        if rest < 1000:
+            return f"{rest:.1f} {unit}" if rest < 10 and unit != "B" else f"{rest:.0f} {unit}"
+        rest /= 1000
+    return f"{rest:.1f} TB"
+
+
+@register.filter
+def thousands(value: int | None) -> str:
+    return f"{value or 0:,}"
+
+
+@register.filter
+def item(mapping: Mapping[Any, Any], key: object) -> object:
+    return mapping.get(key, "")
+
+
+@register.simple_tag
+def bar(value: float, most: float = 1.0, kind: str = "") -> SafeString:
+    """A bar by attributes: styles in markup are not allowed by the site's own policy."""
+    share = max(0.0, min(1.0, value / most)) if most else 0.0
+    return format_html(
+        '<svg class="bar {}" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="bar-ground" width="100" height="8" rx="2"/><rect class="bar-fill" width="{}" height="8" rx="2"/>'
+        "</svg>",
+        kind,
+        round(share * 100, 2),
+    )
+
+
+@register.simple_tag
+def boxes(regions: Sequence[Mapping[str, Any]], width: int, height: int) -> SafeString:
+    """Boxes over a picture of that size, where no script runs."""
+    rects = format_html_join(
+        "",
+        '<rect class="{}" x="{}" y="{}" width="{}" height="{}" vector-effect="non-scaling-stroke"/>',
+        (
+            (name, x * width, y * height, w * width, h * height)
+            for region in regions
+            if region.get("box")
+            for name in ("box-halo", "box")
+            for x, y, w, h in [region["box"]]
+        ),
+    )
+    return format_html(
+        '<svg class="box-layer" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">{}</svg>',
+        width,
+        height,
+        rects,
+    )
+
+
+@register.inclusion_tag("pages/part_field.html")
+def field(bound: Any, hint: str = "") -> dict[str, Any]:
+    """A form's field with its label, help and faults."""
+    return {"field": bound, "hint": hint or bound.help_text}

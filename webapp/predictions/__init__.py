@@ -1,0 +1,1 @@
+"""What the machine says: claim, recognise, record."""

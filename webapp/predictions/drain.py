@@ -1,0 +1,169 @@
+"""Work through the waiting predictions: while the network runs on one batch, threads decode the next."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from classifier.types import Failure
+from webapp import queue
+from webapp.predictions.claim import NOTHING, Claim, claim, next_pipelines, put_back, recover
+from webapp.predictions.engine_host import KEEP, EngineHost, Hosted
+from webapp.predictions.look import Looked, look_at
+from webapp.predictions.record import Result, record
+from webapp.projects.models import Project
+from webapp.versions.activate import active_pipeline
+
+log = logging.getLogger(__name__)
+
+LONGEST_SECONDS = 5.0
+LOOK_AHEAD = 64
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A claimed batch whose pictures are being decoded."""
+
+    claim: Claim
+    looks: tuple[Future[Looked | Failure], ...]
+
+
+class Drainer:
+    """Everything one worker process needs to recognise. One drain at a time, whoever asks for it."""
+
+    def __init__(self, name: str = "", *, should_stop: Callable[[], bool] = lambda: False) -> None:
+        self._should_stop = should_stop
+        self.name = name or f"gpu@{socket.gethostname()}:{os.getpid()}"
+        self.host = EngineHost()
+        self.stopping = threading.Event()
+        self.held: set[str] = set()
+        self.doing = ""
+        self._is_warm = False
+        self._one_at_a_time = threading.Lock()
+        self._threads = ThreadPoolExecutor(settings.DECODE_THREADS or os.cpu_count() or 2, thread_name_prefix="decode")
+
+    def warm_up(self) -> None:
+        """Load what is active, so that the first picture does not wait for it; done once."""
+        if self._is_warm:
+            return
+        with self._one_at_a_time:
+            self._is_warm = True
+            for project in Project.objects.filter(archived_at=None).order_by("pk")[:KEEP]:
+                pipeline = active_pipeline(project)
+                if pipeline is not None:
+                    self.host.get(pipeline.pk)
+
+    def drain(self, *, wait: bool = True) -> int:
+        """Work at most five seconds or until nothing waits. Returns how many predictions were recorded.
+
+        With `wait`, first lets a drain in another thread end: what it did not see any more is then ours.
+        """
+        if not self._one_at_a_time.acquire(blocking=wait):
+            return 0
+        try:
+            return self._drain(time.monotonic() + LONGEST_SECONDS)
+        finally:
+            self._one_at_a_time.release()
+
+    def _drain(self, deadline: float) -> int:
+        recover()
+        done = 0
+        batch = self._begin_or_rearm(deadline)
+        while batch is not None:
+            follows = None
+            if not batch.claim.alone:
+                follows = self._begin(deadline, may_be_alone=False)
+            done += self._finish(batch)
+            batch = follows or self._begin_or_rearm(deadline)
+        if time.monotonic() >= deadline and not self.is_stopping():
+            queue.rearm("gpu")
+            queue.wake("gpu")
+        return done
+
+    def _begin_or_rearm(self, deadline: float) -> Begun | None:
+        """Before the last look the wake-up is armed again, so that nothing arrives unseen."""
+        begun = self._begin(deadline)
+        if begun is None and not self._is_over(deadline):
+            queue.rearm("gpu")
+            begun = self._begin(deadline)
+        return begun
+
+    def _is_over(self, deadline: float) -> bool:
+        return self.is_stopping() or time.monotonic() >= deadline
+
+    def is_stopping(self) -> bool:
+        return self.stopping.is_set() or self._should_stop()
+
+    def _begin(self, deadline: float, *, may_be_alone: bool = True) -> Begun | None:
+        """Claim the next batch and start decoding it; None when nothing waits, time is up, or we shall stop."""
+        if self._is_over(deadline):
+            return None
+        ready = [pipeline for pipeline in next_pipelines(LOOK_AHEAD) if self.host.get(pipeline) is not None]
+        held = claim(limit=settings.BATCH_SIZE, worker=self.name, pipelines=ready, may_be_alone=may_be_alone)
+        if held is NOTHING:
+            return None
+        self.held.add(held.token)
+        self.doing = f"{len(held.works)} pictures"
+        looks = tuple(
+            self._threads.submit(look_at, work, self._hosted(work.pipeline_id).pipeline) for work in held.works
+        )
+        return Begun(held, looks)
+
+    def _hosted(self, pipeline_id: int) -> Hosted:
+        hosted = self.host.get(pipeline_id)
+        if hosted is None:
+            raise LookupError(f"pipeline {pipeline_id} was claimed without being loaded")
+        return hosted
+
+    def _finish(self, begun: Begun) -> int:
+        with self._holding(begun.claim):
+            looked = [future.result() for future in begun.looks]
+            results = self._recognise(begun.claim, looked)
+            pipelines = {result.work.pipeline_id for result in results}
+            record(
+                held=begun.claim,
+                results=results,
+                names={pipeline: self._hosted(pipeline).names for pipeline in pipelines},
+            )
+            return len(results)
+
+    @contextmanager
+    def _holding(self, held: Claim) -> Iterator[None]:
+        """An error that is no picture's own frees the rows, so that they are tried again, a bounded number of times."""
+        try:
+            yield
+        except Exception as error:
+            put_back(held, f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            self.held.discard(held.token)
+            self.doing = ""
+
+    def _recognise(self, held: Claim, looked: list[Looked | Failure]) -> list[Result]:
+        results: dict[int, Result] = {}
+        groups: dict[int, list[int]] = defaultdict(list)
+        for index, (work, look) in enumerate(zip(held.works, looked, strict=True)):
+            if isinstance(look, Failure):
+                results[index] = Result(work, look)
+            else:
+                groups[work.pipeline_id].append(index)
+        for pipeline_id, indexes in groups.items():
+            ready = [look for look in (looked[index] for index in indexes) if isinstance(look, Looked)]
+            answers = self._hosted(pipeline_id).pipeline.recognise_prepared([look.prepared for look in ready])
+            for index, look, answer in zip(indexes, ready, answers, strict=True):
+                results[index] = Result(held.works[index], answer, look.measures)
+        return [results[index] for index in sorted(results)]
+
+    def stop(self) -> None:
+        """Finish the batch in hand, claim no more."""
+        self.stopping.set()

@@ -1,0 +1,114 @@
+"""The one module that hosts the engine: a few loaded pipelines, the newest used kept."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from classifier.card import verify_folder
+from classifier.engine import LoadedPipeline, load_pipeline
+from classifier.errors import ModelError
+from classifier.types import PipelineSpec
+from webapp.predictions.record import Names
+from webapp.projects.models import Label
+from webapp.versions.broken import mark_broken, mark_whole
+from webapp.versions.fetch import folder_of
+from webapp.versions.models import Pipeline, Version
+
+log = logging.getLogger(__name__)
+
+KEEP = 4
+TRY_AGAIN_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """A pipeline in memory, with what its answers mean in rows."""
+
+    pipeline: LoadedPipeline
+    names: Names
+
+
+class EngineHost:
+    """Loads pipelines on demand. One that cannot be loaded is tried again every ten seconds; its rows wait."""
+
+    def __init__(self) -> None:
+        self._hosted: OrderedDict[int, Hosted] = OrderedDict()
+        self._failed: dict[int, float] = {}
+        self.problem = ""
+
+    def get(self, pipeline_id: int) -> Hosted | None:
+        """The loaded pipeline, or None while its model folder cannot be used."""
+        if pipeline_id in self._hosted:
+            self._hosted.move_to_end(pipeline_id)
+            return self._hosted[pipeline_id]
+        if time.monotonic() - self._failed.get(pipeline_id, -TRY_AGAIN_SECONDS) < TRY_AGAIN_SECONDS:
+            return None
+        return self._load(pipeline_id)
+
+    def loaded(self) -> dict[str, str]:
+        """Digest -> words of the back end, for the heartbeat."""
+        return {hosted.pipeline.spec.digest[:12]: hosted.pipeline.backend for hosted in self._hosted.values()}
+
+    def device(self) -> str:
+        return next((hosted.pipeline.device for hosted in self._hosted.values()), "")
+
+    def _load(self, pipeline_id: int) -> Hosted | None:
+        row = Pipeline.objects.select_related("detector", "classifier", "identifier").get(pk=pipeline_id)
+        try:
+            spec = _spec(row)
+            pipeline = load_pipeline(spec, device=settings.DEVICE, cache=settings.DATA_DIR / "cache" / "compiled")
+        except ModelError as error:
+            self._failed[pipeline_id] = time.monotonic()
+            self.problem = str(error)
+            log.error("pipeline %s cannot be used: %s", row, error)
+            return None
+        self._failed.pop(pipeline_id, None)
+        self.problem = ""
+        hosted = Hosted(pipeline, _names(row, pipeline))
+        self._hosted[pipeline_id] = hosted
+        while len(self._hosted) > KEEP:
+            self._hosted.popitem(last=False)
+        return hosted
+
+
+def versions_of(row: Pipeline) -> list[Version]:
+    return [version for version in (row.detector, row.classifier, row.identifier) if version is not None]
+
+
+def _spec(row: Pipeline) -> PipelineSpec:
+    """The pipeline as the engine takes it; every folder is verified, and a damaged one marked for people to see."""
+    for version in versions_of(row):
+        try:
+            verify_folder(folder_of(version))
+        except ModelError as error:
+            mark_broken(version=version, reason=str(error))
+            raise
+        mark_whole(version=version)
+    return PipelineSpec(
+        digest=row.digest,
+        detector=folder_of(row.detector) if row.detector else None,
+        classifier=folder_of(row.classifier) if row.classifier else None,
+        identifier=folder_of(row.identifier) if row.identifier else None,
+        thresholds=row.thresholds,
+        crop_margin=row.crop_margin,
+        whole_image_when_nothing_found=row.whole_image_when_nothing_found,
+    )
+
+
+def _names(row: Pipeline, pipeline: LoadedPipeline) -> Names:
+    labels = dict(Label.objects.filter(project_id=row.project_id).values_list("key", "id"))
+    speaker = row.classifier or versions_of(row)[0]
+    space = ""
+    if "classifier" in pipeline.stages:
+        space = pipeline.stages["classifier"].card.embedding_space
+    return Names(
+        labels=labels,
+        nothing=frozenset(label.key for label in pipeline.labels if label.kind == "background"),
+        version_id=speaker.pk,
+        space=space or speaker.digest,
+    )

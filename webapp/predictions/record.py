@@ -1,0 +1,240 @@
+"""Write what was recognised: one transaction a batch, only for rows still held under our token, then the news."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from classifier.types import Answer, Facts, Failure
+from webapp import events
+from webapp.images import states
+from webapp.images.models import Image, Item
+from webapp.predictions.claim import Claim, Work
+from webapp.predictions.look import Measures
+from webapp.predictions.models import Embedding, Prediction, Region
+
+State = Prediction.State
+
+
+@dataclass(frozen=True)
+class Result:
+    """One prediction's outcome. `measures` is there the first time an image is decoded."""
+
+    work: Work
+    answer: Answer | Failure
+    measures: Measures | None = None
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a pipeline's answers mean in rows: label ids by key, and whose embeddings they are."""
+
+    labels: Mapping[str, int]
+    nothing: frozenset[str]
+    version_id: int
+    space: str
+
+
+def record(*, held: Claim, results: Sequence[Result], names: Mapping[int, Names]) -> None:
+    """Record a batch. Rows whose lease was lost meanwhile belong to somebody else and are left alone."""
+    with transaction.atomic():
+        mine = _still_mine(held, results)
+        kept = [result for result in results if result.work.prediction_id in mine]
+        _write_predictions(kept, names)
+        _write_regions(kept, names)
+        measured = _write_measures(kept)
+        _write_states(kept, names, measured)
+        news = _settle_items(kept, names)
+    events.publish_all({events.DONE: [result.work.prediction_id for result in kept], **news})
+
+
+def _still_mine(held: Claim, results: Sequence[Result]) -> set[int]:
+    ids = [result.work.prediction_id for result in results]
+    rows = Prediction.objects.select_for_update().filter(pk__in=ids, state=State.LEASED, lease_token=held.token)
+    return set(rows.order_by("pk").values_list("pk", flat=True))
+
+
+def _write_predictions(kept: Sequence[Result], names: Mapping[int, Names]) -> None:
+    now = timezone.now()
+    rows = []
+    for result in kept:
+        row = Prediction(pk=result.work.prediction_id, lease_token="", lease_until=None, done_at=now)
+        if isinstance(result.answer, Failure):
+            row.state, row.code, row.reason = State.FAILED, result.answer.code, result.answer.reason
+        else:
+            row.state, row.label_key, row.score = State.DONE, result.answer.label, result.answer.score
+            row.label_id = names[result.work.pipeline_id].labels.get(result.answer.label)
+            row.counts = dict(result.answer.counts)
+        rows.append(row)
+    _update_all(
+        Prediction._meta.db_table,
+        (
+            "state",
+            "code",
+            "reason",
+            "label_id",
+            "label_key",
+            "score",
+            "counts",
+            "lease_token",
+            "lease_until",
+            "done_at",
+        ),
+        rows,
+    )
+
+
+def _update_all(table: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
+    """One prepared UPDATE for many rows: a tenth of the time of `bulk_update`, which builds a CASE a value."""
+    if not rows:
+        return
+    fields = {field.column: field for field in rows[0]._meta.concrete_fields}
+    assignments = ", ".join(f"{column} = %s" for column in columns)
+    values = [
+        [fields[column].get_db_prep_save(getattr(row, column), connection) for column in columns] + [row.pk]
+        for row in rows
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(f"UPDATE {table} SET {assignments} WHERE id = %s", values)
+
+
+def _write_regions(kept: Sequence[Result], names: Mapping[int, Names]) -> None:
+    answered = [result for result in kept if isinstance(result.answer, Answer)]
+    Region.objects.filter(prediction__in=[result.work.prediction_id for result in answered]).delete()
+    regions: list[Region] = []
+    vectors: list[tuple[Region, Result, bytes]] = []
+    for result in answered:
+        known = names[result.work.pipeline_id]
+        for position, found in enumerate(result.answer.regions):  # type: ignore[union-attr]
+            box = found.box
+            region = Region(
+                prediction_id=result.work.prediction_id,
+                position=position,
+                x=box and box.x,
+                y=box and box.y,
+                width=box and box.width,
+                height=box and box.height,
+                detection_label=found.detection.label if found.detection else "",
+                detection_score=found.detection.score if found.detection else None,
+                label_id=known.labels.get(found.label),
+                label_key=found.label,
+                score=found.score,
+                scores=found.scores.astype("<f2").tobytes(),
+            )
+            regions.append(region)
+            if found.embedding is not None:
+                vectors.append((region, result, found.embedding.astype("<f2").tobytes()))
+    Region.objects.bulk_create(regions)
+    Embedding.objects.bulk_create(
+        [
+            Embedding(
+                image_id=result.work.image_id,
+                region=region if region.x is not None else None,
+                version_id=names[result.work.pipeline_id].version_id,
+                space=names[result.work.pipeline_id].space,
+                vector=vector,
+            )
+            for region, result, vector in vectors
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _write_measures(kept: Sequence[Result]) -> dict[int, states.Measured]:
+    measured = {result.work.image_id: result.measures for result in kept if result.measures is not None}
+    if not measured:
+        return {}
+    images = list(Image.objects.filter(pk__in=measured).select_related("site", "visit", "project"))
+    now = timezone.now()
+    for image in images:
+        _fill(image, measured[image.pk])
+        image.measured_at = now
+    _update_all(Image._meta.db_table, MEASURED_COLUMNS, images)
+    return {
+        image.pk: states.Measured(damaged=bool(image.damaged_share), captured_at_utc=image.captured_at_utc)
+        for image in images
+    }
+
+
+MEASURED_COLUMNS = (
+    "captured_at", "captured_at_utc", "camera_make", "camera_model", "camera_serial", "latitude", "longitude",
+    "altitude", "damaged_share", "perceptual_hash", "brightness", "contrast", "sharpness", "measured_at",
+)  # fmt: skip
+
+
+def _fill(image: Image, measures: Measures) -> None:
+    facts = measures.facts
+    image.captured_at = facts.captured_at.isoformat() if facts.captured_at else ""
+    image.captured_at_utc = _in_utc(image, facts)
+    image.camera_make = facts.camera_make[:80]
+    image.camera_model = facts.camera_model[:80]
+    image.camera_serial = facts.camera_serial[:80]
+    image.latitude, image.longitude, image.altitude = facts.latitude, facts.longitude, facts.altitude
+    image.damaged_share = measures.damaged_share
+    image.perceptual_hash = measures.perceptual_hash
+    image.brightness = measures.quality.brightness
+    image.contrast = measures.quality.contrast
+    image.sharpness = measures.quality.sharpness
+
+
+def _in_utc(image: Image, facts: Facts) -> datetime | None:
+    """The camera's naive time in UTC: by the offset in the file, else the zone of visit, site or project."""
+    naive = facts.captured_at
+    if naive is None:
+        return None
+    try:
+        if facts.utc_offset_minutes is not None:
+            moment = (naive - timedelta(minutes=facts.utc_offset_minutes)).replace(tzinfo=UTC)
+        else:
+            moment = naive.replace(tzinfo=_zone(image)).astimezone(UTC)
+        return moment + timedelta(seconds=image.visit.clock_offset_seconds if image.visit else 0)
+    except OverflowError:
+        return None
+
+
+def _zone(image: Image) -> ZoneInfo:
+    name = (image.visit and image.visit.time_zone) or (image.site and image.site.time_zone) or image.project.time_zone
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def _write_states(kept: Sequence[Result], names: Mapping[int, Names], measured: Mapping[int, states.Measured]) -> None:
+    said: dict[int, states.MachineSays] = {}
+    for result in kept:
+        if result.work.purpose != Prediction.Purpose.LIVE:
+            continue
+        if isinstance(result.answer, Failure):
+            said[result.work.image_id] = states.MachineSays(failure=result.answer.code)
+        else:
+            label_id = names[result.work.pipeline_id].labels.get(result.answer.label)
+            said[result.work.image_id] = states.MachineSays(label_id=label_id, score=result.answer.score)
+    if said:
+        states.after_prediction(said, measured=measured)
+
+
+def _settle_items(kept: Sequence[Result], names: Mapping[int, Names]) -> dict[str, object]:
+    """Final states of the upload items that waited for these images; returns the news by channel."""
+    live = {result.work.image_id: result for result in kept if result.work.purpose == Prediction.Purpose.LIVE}
+    waiting = Item.objects.filter(image_id__in=live, state=Item.State.RECEIVED).select_related("upload")
+    items = list(waiting.only("id", "path", "image_id", "upload__uid"))
+    now = timezone.now()
+    news: dict[str, list[dict[str, object]]] = {}
+    for item in items:
+        answer = live[item.image_id or 0].answer
+        if isinstance(answer, Failure):
+            item.state, item.code, item.reason = Item.State.FAILED, answer.code, answer.reason
+        else:
+            item.state, item.code, item.reason = Item.State.DONE, "", ""
+        item.changed_at = now
+        told: dict[str, object] = {"item": item.pk, "image": item.image_id, "state": item.state, "code": item.code}
+        news.setdefault(events.UPLOADS + str(item.upload.uid), []).append(told)
+    _update_all(Item._meta.db_table, ("state", "code", "reason", "changed_at"), items)
+    return dict(news)

@@ -1,0 +1,1 @@
+"""One recognition job: its labels, individuals, sites, visits and fields."""

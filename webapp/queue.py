@@ -1,0 +1,96 @@
+"""Wakes workers. Rows are the work; a message only says that there is some, and may be lost without harm."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache, partial
+
+import redis
+from django.conf import settings
+from django.db import transaction
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 0.1
+WAKE_LASTS_SECONDS = 5
+TASKS = {"gpu": "webapp.predictions.tasks.drain"}
+
+failures: dict[str, int] = {"wake": 0}
+"""How often a wake-up could not be sent since this process started; health shows it."""
+
+
+@lru_cache(maxsize=1)
+def client() -> redis.Redis | None:
+    """The broker's own client with a short patience, or None where the broker is not Redis or Valkey."""
+    if not settings.HAS_REDIS:
+        return None
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=PATIENCE_SECONDS,
+        socket_connect_timeout=PATIENCE_SECONDS,
+        retry=None,
+    )
+
+
+def wake(queue: str) -> None:
+    """After commit, wake the workers of `queue`; calls while a wake-up is under way are one message."""
+    transaction.on_commit(partial(_wake_now, queue), robust=True)
+
+
+def wake_key(queue: str) -> str:
+    return f"osprey:wake:{queue}"
+
+
+def rearm(queue: str) -> None:
+    """Called by a drain before its last look: what arrives from here on sends a new message."""
+    _try(queue, lambda: (connection := client()) and connection.delete(wake_key(queue)))
+
+
+def send(name: str, *arguments: int | str, queue: str | None = None) -> None:
+    """After commit, send a task by name with row ids; best effort, since the rows are the work."""
+    transaction.on_commit(partial(_send_now, name, arguments, queue), robust=True)
+
+
+def _wake_now(queue: str) -> None:
+    def send_once() -> None:
+        connection = client()
+        if connection is None or connection.set(wake_key(queue), 1, nx=True, ex=WAKE_LASTS_SECONDS):
+            _dispatch(TASKS[queue], (), queue)
+
+    _try(queue, send_once)
+
+
+def _send_now(name: str, arguments: tuple[int | str, ...], queue: str | None) -> None:
+    def send_checked() -> None:
+        connection = client()
+        if connection is not None:
+            connection.ping()
+        _dispatch(name, arguments, queue)
+
+    _try(name, send_checked)
+
+
+def _dispatch(name: str, arguments: tuple[int | str, ...], queue: str | None) -> None:
+    """A signature, not `send_task`, which ignores eager mode (celery/celery 581)."""
+    from webapp.celery import app
+
+    options = {"queue": queue} if queue else {}
+    app.signature(name, args=arguments).apply_async(retry=False, **options)
+
+
+def _try(what: str, act: object) -> None:
+    try:
+        act()  # type: ignore[operator]
+    except (redis.RedisError, OSError) as error:
+        _count(what, error)
+    except Exception as error:  # kombu wraps a dead broker in errors of its own
+        from kombu.exceptions import KombuError
+
+        if not isinstance(error, KombuError):
+            raise
+        _count(what, error)
+
+
+def _count(what: str, error: Exception) -> None:
+    failures["wake"] += 1
+    log.warning("could not wake %s (%s); workers find the work by themselves within seconds", what, error)

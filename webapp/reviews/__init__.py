@@ -1,0 +1,1 @@
+"""What people say: verdicts and their annotations, only ever added to."""

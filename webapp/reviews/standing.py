@@ -1,0 +1,114 @@
+"""Which verdicts stand, and the states of images that follow from them.
+
+- A verdict that was taken back does not stand; the one before it does again.
+- Of each person the newest stands. A person's verdict outranks those of rules and imports.
+- A curator's verdict settles: the ones before it no longer stand. A second reading never settles.
+- Standing verdicts that differ in kind or label are a conflict. It ends when one person takes over the other's
+  label, takes a verdict back, or a curator decides.
+- The first annotation names the image. Looked and empty is the project's background label, where it has one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from webapp.images import states
+from webapp.images.models import ImageState
+from webapp.images.states import MachineSays, PersonSays, Source
+from webapp.predictions.live import machine_says
+from webapp.projects.models import Label
+from webapp.reviews.models import Annotation, Review
+
+CHUNK = 500
+OUTRANKED = frozenset({Review.How.RULE, Review.How.IMPORTED})
+SOURCES = {Review.How.RULE: Source.RULE, Review.How.IMPORTED: Source.IMPORTED}
+
+
+def standing(newest_first: Sequence[Review]) -> list[Review]:
+    """Of one image's verdicts that were not taken back, those that stand; newest first."""
+    until = next((place + 1 for place, one in enumerate(newest_first) if one.settles), len(newest_first))
+    heard: set[tuple[int | None, bool]] = set()
+    left: list[Review] = []
+    for one in newest_first[:until]:
+        by_person = one.how not in OUTRANKED
+        if (one.reviewer_id, by_person) not in heard:
+            heard.add((one.reviewer_id, by_person))
+            left.append(one)
+    people = [one for one in left if one.how not in OUTRANKED]
+    # A rule or an import says one thing, the newest; only people can disagree.
+    return people or left[:1]
+
+
+def standing_reviews(image_ids: Sequence[int]) -> dict[int, list[Review]]:
+    """The standing verdicts by image, newest first; images without any are left out."""
+    rows = (
+        Review.objects.filter(image_id__in=image_ids, undone_by__isnull=True)
+        .exclude(verdict=Review.Verdict.WITHDRAWN)
+        .order_by("image_id", "-pk")
+    )
+    by_image = groupby(rows.iterator(chunk_size=2000), key=lambda review: review.image_id)
+    return {image_id: standing(list(reviews)) for image_id, reviews in by_image}
+
+
+def people_say(image_ids: Sequence[int]) -> dict[int, list[PersonSays]]:
+    """What the standing verdicts say, in the words of the derived state."""
+    reviews = standing_reviews(image_ids)
+    chosen = [review.pk for some in reviews.values() for review in some]
+    first = {
+        review_id: (label_id, individual_id)
+        for review_id, label_id, individual_id in Annotation.objects.filter(
+            review_id__in=chosen, position=0
+        ).values_list("review_id", "label_id", "individual_id")
+    }
+    empty = _empty_labels(reviews)
+    said: dict[int, list[PersonSays]] = {}
+    for image_id, some in reviews.items():
+        said[image_id] = [_says(review, first.get(review.pk), empty.get(image_id)) for review in some]
+    return said
+
+
+def derive_states(image_ids: Sequence[int]) -> dict[int, states.StateValues]:
+    """The states of these images from machine and people."""
+    machine = machine_says(image_ids)
+    people = people_say(image_ids)
+    return {key: states.derive(machine.get(key, MachineSays()), people.get(key, [])) for key in image_ids}
+
+
+def refresh(image_ids: Iterable[int]) -> None:
+    """Write states and counts anew in the caller's transaction, which holds the rows (see `hold`)."""
+    ids = sorted(set(image_ids))
+    for start in range(0, len(ids), CHUNK):
+        part = ids[start : start + CHUNK]
+        values = derive_states(part)
+        rows = ImageState.objects.filter(pk__in=part).order_by("pk")
+        states.write_values([(row, values[row.pk]) for row in rows])
+
+
+def hold(image_ids: Iterable[int]) -> None:
+    """Lock the states of images before their verdicts change, in one order, so that two writers take turns."""
+    ids = sorted(set(image_ids))
+    for start in range(0, len(ids), CHUNK):
+        part = ids[start : start + CHUNK]
+        list(ImageState.objects.select_for_update().filter(pk__in=part).order_by("pk").values_list("pk"))
+
+
+def _says(review: Review, first: tuple[int | None, int | None] | None, empty: int | None) -> PersonSays:
+    label_id, individual_id = first or (None, None)
+    if first is None and review.verdict == Review.Verdict.LABELLED:
+        label_id = empty
+    source = SOURCES.get(Review.How(review.how), Source.HUMAN)
+    return PersonSays(review.verdict, label_id, individual_id, source)
+
+
+def _empty_labels(image_ids: Iterable[int]) -> dict[int, int]:
+    """By image, the label that says "nothing here" in its project."""
+    projects = dict(ImageState.objects.filter(pk__in=list(image_ids)).values_list("pk", "project_id"))
+    backgrounds: dict[int, list[int]] = defaultdict(list)
+    found = Label.objects.filter(
+        project_id__in=set(projects.values()), kind=Label.Kind.BACKGROUND, merged_into=None
+    ).order_by("position", "pk")
+    for project_id, label_id in found.values_list("project_id", "pk"):
+        backgrounds[project_id].append(label_id)
+    return {key: backgrounds[project_id][0] for key, project_id in projects.items() if backgrounds[project_id]}

@@ -1,0 +1,1 @@
+"""Immutable model folders, the pipelines made of them, and what is active."""
