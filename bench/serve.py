@@ -104,7 +104,7 @@ def _kind(words: str) -> str:
     }.items():
         if re.search(pattern, words):
             return kind
-    found = re.search(r"-Q\s*(\w+)", words)
+    found = re.search(r"--queues (\w+)", words)
     return f"{found[1]} worker" if found else "supervisor"
 
 
@@ -151,11 +151,11 @@ def summarise(loads: dict[str, list[Load]], spent: dict[str, dict[str, float]]) 
 
 
 def show(clients: int, row: dict[str, Any]) -> None:
-    print(
-        f"{clients:3} clients: bare {row['bare_per_s']:6.1f}/s  full {row['full_per_s']:6.1f}/s  "
-        f"ratio {row['ratio']:.2f} {row['ratios']}  p50 {row['p50_ms']:.0f} ms (bare {row['bare_p50_ms']:.0f})  p99 {row['p99_ms']:.0f} ms",
-        file=sys.stderr,
+    rates = (
+        f"bare {row['bare_per_s']:6.1f}/s  full {row['full_per_s']:6.1f}/s  ratio {row['ratio']:.2f} {row['ratios']}"
     )
+    times = f"p50 {row['p50_ms']:.0f} ms (bare {row['bare_p50_ms']:.0f})  p99 {row['p99_ms']:.0f} ms"
+    print(f"{clients:3} clients: {rates}  {times}", file=sys.stderr)
     parts = ", ".join(f"{kind} {milliseconds}" for kind, milliseconds in row["cpu_ms"].items())
     print(f"            processor ms per image: {parts}", file=sys.stderr)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ left_out: list[str] = []
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--until", type=float, default=None, help="seconds since 1970 after which no test begins")
+    parser.addoption("--left-out", type=Path, default=None, help="a file to add the names of tests left out to")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -18,6 +20,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     until = item.config.getoption("--until")
     if until is not None and time.time() > until:
         left_out.append(item.nodeid)
+        if names := item.config.getoption("--left-out"):
+            with names.open("a", encoding="utf-8") as file:
+                file.write(f"{item.nodeid}\n")
         pytest.skip("the time budget is spent")
 
 

@@ -1,4 +1,4 @@
-"""What gunicorn serves: Django behind the intake."""
+"""What gunicorn serves: the classify calls and Django, behind the intake."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
 _django = get_asgi_application()
 
-from webapp.intake import Intake  # noqa: E402  (needs Django set up)
+from webapp.api.direct import around  # noqa: E402  (needs Django set up)
+from webapp.intake import Intake  # noqa: E402
 
-application = Intake(_django)
+application = Intake(around(_django))

@@ -12,7 +12,6 @@ from django.conf import settings  # noqa: E402  (needs the variable above)
 
 app = Celery("osprey", set_as_current=True)
 app.conf.update(settings.CELERY)
-app.autodiscover_tasks(["webapp.predictions"])
-app.autodiscover_tasks(["webapp.predictions"], related_name="tasks_io")
+app.autodiscover_tasks(["webapp.images", "webapp.predictions"])
 app.autodiscover_tasks(["webapp.predictions"], related_name="tasks_io")
 app.steps["worker"].add("webapp.predictions.worker:Pulse")

@@ -12,12 +12,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import close_old_connections
 
 from webapp.access.actors import NOBODY, Actor
 from webapp.access.identify import ACTOR, bearer, identify, session_user
+from webapp.api.lane import in_lane
 from webapp.api.problems import problem_response
 from webapp.errors import NoSpace, NotSignedIn, OspreyError, TooLarge, TooMany
 from webapp.images.keep import FIELDS, PARTS
@@ -90,7 +89,12 @@ class Intake:
         length = _declared_length(headers)
         if length > route.most_bytes:
             raise TooLarge(f"The body has {length:,} bytes; at most {route.most_bytes:,} are taken here.")
-        free = shutil.disk_usage(settings.INCOMING_DIR).free
+        try:
+            free = shutil.disk_usage(settings.INCOMING_DIR).free
+        except OSError as error:
+            raise NoSpace(
+                f"The store of this site cannot be reached ({error.strerror}). Nothing was stored."
+            ) from error
         if free - length < settings.FREE_DISK_FLOOR_BYTES:
             raise NoSpace("The disk of this site is full. Nothing was stored; its admin has to make room.")
         actor = await _who(scope, headers)
@@ -110,15 +114,12 @@ async def _who(scope: Scope, headers: dict[str, str]) -> Actor:
     peer = scope["client"][0] if scope.get("client") else None
     if bearer(headers) is None and settings.SESSION_COOKIE_NAME not in headers.get("cookie", ""):
         return identify(peer=peer, headers=headers)
-    return await sync_to_async(_look_up, thread_sensitive=False)(peer, headers)
+    return await in_lane(_look_up, peer, headers)
 
 
 def _look_up(peer: str | None, headers: dict[str, str]) -> Actor:
-    try:
-        user = session_user(headers) if bearer(headers) is None else None
-        return identify(peer=peer, headers=headers, user=user)
-    finally:
-        close_old_connections()
+    user = session_user(headers) if bearer(headers) is None else None
+    return identify(peer=peer, headers=headers, user=user)
 
 
 def _headers(scope: Scope) -> dict[str, str]:

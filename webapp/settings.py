@@ -160,8 +160,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- broker, cache, events: one URL -----------------------------------------------------------------------------------
 BROKER_URL = broker.broker_url(DATA_DIR)
-HAS_REDIS = BROKER_URL.startswith(("redis", "unix", "valkey"))
-REDIS_URL = BROKER_URL.replace("redis+socket://", "unix://").split("?virtual_host")[0]
+REDIS_URL = broker.redis_url(DATA_DIR) or ""
+HAS_REDIS = bool(REDIS_URL)
 CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -181,11 +181,7 @@ CELERY = {
         "unacked_restore_throttle": 1,
     }
     if HAS_REDIS
-    else {
-        "data_folder_in": str(RUN_DIR / "queue"),
-        "data_folder_out": str(RUN_DIR / "queue"),
-        "control_folder": str(RUN_DIR / "queue-control"),
-    },
+    else broker.transport_options(DATA_DIR),
     "task_ignore_result": True,
     "task_serializer": "json",
     "accept_content": ["json"],
@@ -200,7 +196,7 @@ CELERY = {
         "webapp.runs.tasks.*": {"queue": "train"},
     },
     "beat_schedule": {
-        "recover leases": {"task": "webapp.images.tasks.sweep", "schedule": timedelta(seconds=30)},
+        "sweep": {"task": "webapp.images.tasks.sweep", "schedule": timedelta(seconds=30)},
     },
     "timezone": "UTC",
 }
@@ -270,6 +266,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,
     "SCHEMA_COERCE_PATH_PK": False,
+    # `?format=csv` of the results is ours; DRF would look for a renderer of that name and answer 404.
+    "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Osprey",

@@ -114,10 +114,8 @@ def announce(site: Site) -> None:
 
         address = f"http://{site.lan_hosts[0]}:{site.port}"
         say(f"On this network: {address}")
-        if sys.stdout.isatty():
-            segno.make(address, micro=False).terminal(compact=True)
-        else:
-            segno.make(address, micro=False).terminal()
+        # The compact form draws with half blocks, which a terminal without Unicode cannot show.
+        segno.make(address, micro=False).terminal(compact=sys.stdout.encoding.lower() == "utf-8")
     link = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "signin_link"],
         env={**os.environ, **site_environment(site)},

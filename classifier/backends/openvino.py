@@ -18,6 +18,8 @@ from classifier.preprocessing import normalisation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# A batch is cut into these sizes. On a CPU larger ones are no faster, and every new size costs a set-up of some 70 ms.
+FIXED_SIZES = (8, 4, 2, 1)
 _NOT_ENOUGH_MEMORY = ("bad_alloc", "allocate", "out of memory", "not enough memory")
 
 
@@ -32,6 +34,15 @@ class OpenVinoNetwork:
         self._outputs = tuple(outputs)
 
     def run(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        parts = []
+        start = 0
+        for size in FIXED_SIZES:
+            while len(pixels) - start >= size:
+                parts.append(self._run_part(pixels[start : start + size]))
+                start += size
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._outputs}
+
+    def _run_part(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         try:
             self._request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
         except (RuntimeError, MemoryError) as error:

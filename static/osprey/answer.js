@@ -49,13 +49,28 @@ function regionTabs(answer, chosen, choose) {
   )));
 }
 
+/** The large thumbnail is made on first view; until then a small one stands in, so ask again a little later. */
+function sharpen(image, address, longest, turn = 1) {
+  if (!address.startsWith("/api/") || turn > 6) return;
+  image.addEventListener("load", () => {
+    const isSmall = Math.max(image.naturalWidth, image.naturalHeight) < Math.min(1000, longest * 0.95);
+    if (!isSmall) return;
+    setTimeout(() => {
+      sharpen(image, address, longest, turn + 1);
+      image.src = `${address}?turn=${turn}`;
+    }, 700 * turn);
+  }, { once: true });
+}
+
 /** Draw `answer` into `box`. `picture` is the address of its image; `rights` say what this person may do. */
 export function showAnswer(box, answer, { picture, project, rights, link = true, onFixed = null, signIn = "" }) {
   const regions = answer.regions;
   let chosen = Math.max(0, regions.findIndex((region) => region.score === answer.score && nameOf(region.label) === nameOf(answer.label)));
   const verdict = h("div", { class: "verdict" });
   const frame = h("div", { class: "picture" });
-  const image = h("img", { src: picture, alt: `${headline(answer)}: ${answer.image.path ?? "the picture"}`, decoding: "async" });
+  const { width, height } = answer.image;
+  const image = h("img", { src: picture, width, height, alt: `${headline(answer)}: ${answer.image.path ?? "the picture"}`, decoding: "async" });
+  sharpen(image, picture, Math.max(width, height));
 
   function choose(index) {
     chosen = index;
@@ -63,14 +78,13 @@ export function showAnswer(box, answer, { picture, project, rights, link = true,
   }
 
   function draw() {
-    const { width, height } = answer.image;
     frame.replaceChildren(image, boxLayer(regions, { width: width || 1, height: height || 1, chosen, onChoose: choose }));
     const region = regions[chosen] ?? { scores: [] };
     verdict.replaceChildren(...[
       h("h2", { class: `answer-label is-${answer.kind ?? "normal"}`, text: headline(answer) }),
       h("p", { class: "how-sure" }, h("strong", { text: confidence(answer.score) }), ` ${percent(answer.score)}`),
       regionTabs(answer, chosen, choose), countsLine(answer), found(region), bars(region), damagedNote(answer.image), fixLine(),
-      h("p", { class: "hint" }, `${answer.version?.name ?? "No version"} · `, link && h("a", { href: `/i/${answer.image.id}/`, text: "details and history" })),
+      h("p", { class: "hint" }, answer.version?.name ?? "No version", link && " · ", link && h("a", { href: `/i/${answer.image.id}/`, text: "details and history" })),
     ].filter(Boolean));
   }
 

@@ -96,13 +96,14 @@ export async function insist(act, { tries = 8, onWait = null } = {}) {
 }
 
 /** Send one file's bytes with progress; fetch has no upload progress, so this is an XMLHttpRequest. */
-export function sendBytes(path, query, blob, { onProgress = null, signal = null } = {}) {
+export function sendBytes(path, query, blob, { method = "PUT", onProgress = null, signal = null } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("PUT", address(path, query));
+    request.open(method, address(path, query));
     request.setRequestHeader("X-CSRFToken", csrf());
     request.setRequestHeader("Accept", "application/json");
-    request.setRequestHeader("Content-Type", "application/octet-stream");
+    // A form names its own boundary.
+    if (!(blob instanceof FormData)) request.setRequestHeader("Content-Type", "application/octet-stream");
     if (onProgress) request.upload.addEventListener("progress", (event) => onProgress(event.loaded));
     request.addEventListener("load", () => {
       if (request.status >= 200 && request.status < 300) resolve(JSON.parse(request.responseText || "null"));

@@ -4,7 +4,7 @@ import { s } from "./dom.js";
 /** `regions` with relative boxes [x, y, width, height]; `chosen` is drawn strongly. */
 export function boxLayer(regions, { width, height, chosen = 0, onChoose = null } = {}) {
   const withBoxes = regions.map((region, index) => ({ region, index })).filter(({ region }) => region.box);
-  const layer = s("svg", { class: "box-layer", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  const layer = s("svg", { class: "box-layer", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "xMidYMid meet", "aria-hidden": "true" });
   for (const { region, index } of withBoxes) {
     const [x, y, w, t] = region.box;
     const shape = { x: x * width, y: y * height, width: w * width, height: t * height, "vector-effect": "non-scaling-stroke" };

@@ -77,10 +77,13 @@ export async function fromHandles(handles, { ask = false, onCount = () => {} } =
   return found;
 }
 
-/** Two files of one path would be one item: number the later ones. */
+const inOrder = new Intl.Collator("en", { numeric: true });
+
+/** In the order people count in. Two files of one path would be one item: the later ones are numbered. */
 export function withUniquePaths(entries) {
   const seen = new Set();
-  return entries.map((entry) => {
+  const sorted = [...entries].sort((a, b) => inOrder.compare(a.path, b.path));
+  return sorted.map((entry) => {
     let path = entry.path;
     for (let n = 2; seen.has(path); n += 1) {
       const dot = entry.path.lastIndexOf(".");

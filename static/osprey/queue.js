@@ -11,6 +11,7 @@ const MANIFEST_CHUNK = 1000;
 const CHECK_CHUNK = 200;
 const HASHED_AHEAD = 64;
 const FEW = 3; // so few files go at once: asking first whether they are here would only cost time
+const WATCHED = 20; // a person waits for so few; more of them stand back behind calls and single pictures
 const SERVER_TRIES = 8;
 
 const isZip = (path) => /\.zip$/i.test(path);
@@ -60,6 +61,14 @@ export class Queue extends EventTarget {
     const kept = await store.blobPaths(record.uid);
     queue.add(left.map((file) => ({ ...file, isStored: kept.has(file.path) })));
     return queue;
+  }
+
+  /** An upload whose bytes are all with the server: its rows are read from there. */
+  static async follow(record) {
+    const queue = new Queue(record);
+    queue.isFinished = true;
+    await queue.reconcile();
+    return queue.rows.length ? queue : null;
   }
 
   get uid() {
@@ -200,7 +209,7 @@ export class Queue extends EventTarget {
       this.touch(row, { state: "sending", progress: 0 });
       try {
         const onProgress = (loaded) => this.touch(row, { progress: blob.size ? loaded / blob.size : 1 });
-        const answer = await sendBytes(`/uploads/${this.uid}/${isZip(row.path) ? "zip" : "file"}`, { path: row.path }, blob, { onProgress, signal: controller.signal });
+        const answer = await this.transmit(row, blob, { onProgress, signal: controller.signal });
         await this.accepted(row, answer, blob.size);
         return;
       } catch (problem) {
@@ -209,6 +218,16 @@ export class Queue extends EventTarget {
         this.controllers.delete(controller);
       }
     }
+  }
+
+  transmit(row, blob, options) {
+    if (!isZip(row.path)) {
+      const priority = this.rows.length <= WATCHED ? "interactive" : "bulk";
+      return sendBytes(`/uploads/${this.uid}/file`, { path: row.path, priority }, blob, options);
+    }
+    const form = new FormData();
+    form.append("file", blob, row.path);
+    return sendBytes(`/uploads/${this.uid}/zip`, {}, form, { ...options, method: "POST" });
   }
 
   async accepted(row, answer, size) {
@@ -273,8 +292,11 @@ export class Queue extends EventTarget {
     for (const one of news) {
       const rows = (one.image && this.byImage.get(one.image)) || (one.path && this.byPath.has(one.path) ? [this.byPath.get(one.path)] : null);
       if (!rows) {
-        if (one.image && !one.path) this.early.set(one.image, one);
-        else if (one.path) this.addFromServer(one);
+        if (one.path) this.addFromServer(one);
+        else {
+          if (one.image) this.early.set(one.image, one);
+          this.hasUnknown = true; // out of a zip, or its bytes are still on their way
+        }
         continue;
       }
       for (const row of rows) this.takeOne(row, one);
@@ -283,10 +305,13 @@ export class Queue extends EventTarget {
   }
 
   takeOne(row, one) {
+    row.item ??= one.item;
+    // The server still waits for the bytes: this page knows better how far they are.
+    if (one.state === "expected") return;
     const keeps = row.state === "duplicate" && one.state === "done";
     this.touch(row, {
       item: one.item ?? row.item, state: keeps ? "duplicate" : one.state, label: one.label ?? row.label,
-      score: one.score ?? row.score, image: one.image ?? row.image, reason: one.reason ?? row.reason,
+      score: one.score ?? row.score, image: one.image ?? row.image, reason: one.reason ?? row.reason, code: one.code ?? row.code,
     });
   }
 
@@ -362,6 +387,11 @@ export class Queue extends EventTarget {
     return counts;
   }
 
+  /** Whether files came that this page does not list: only those of a zip do. */
+  get wantsList() {
+    return this.hasUnknown && this.rows.some((row) => isZip(row.path));
+  }
+
   get isSettled() {
     return this.rows.length > 0 && !this.isRunning && this.rows.every((row) => FINAL.has(row.state));
   }
@@ -369,7 +399,7 @@ export class Queue extends EventTarget {
   /** What the server knows of all files, in pages: after a refresh, or where news may have been lost. */
   async reconcile({ from = null } = {}) {
     let next = null;
-    let query = { limit: 500, after: from };
+    const query = { limit: 1000, after: from };
     do {
       const answer = await get(next ?? `/uploads/${this.uid}/items`, next ? {} : query);
       this.take(answer.results.map((item) => ({ ...item, item: item.id })));

@@ -1,5 +1,5 @@
 // The Recognise page: take files in, show how far they are, show the answers.
-import { get } from "./api.js";
+import { get, patch } from "./api.js";
 import { pressFix, showAnswer } from "./answer.js";
 import { $, announce, data, h, onKeys, show, toast } from "./dom.js";
 import { follow } from "./events.js";
@@ -27,6 +27,7 @@ const list = new RowList($("#files"), { height: ROW_HEIGHT, paint: paintRow, cho
 
 function rowWords(row) {
   if (row.state === "sending") return `sending ${Math.round((row.progress || 0) * 100)} %`;
+  if (row.code === "archive") return row.state === "done" ? "unpacked" : "unpacking";
   if (row.state === "queued" && !row.file && !row.isStored) return "choose it again";
   if ((row.state === "done" || row.state === "duplicate") && row.label) return `${row.label}`;
   return stateWord(row.state);
@@ -242,6 +243,8 @@ function watch(next) {
   shown = null;
   rate = { at: 0, settled: 0, perSecond: 0 };
   $("#page").classList.add("has-files");
+  const { uid, project: slug, name, sideFiles } = queue.record;
+  sessionStorage.setItem("osprey-shown", JSON.stringify({ uid, project: slug, name, sideFiles }));
   list.current = -1;
   list.set(queue.rows);
   show($("#answer"), false);
@@ -277,19 +280,37 @@ function drawSoon() {
   }, 250);
 }
 
-/** Where no stream answers: look at the files that are not settled yet. */
+/** Where no stream answers, and for what comes out of a zip: look at the files that are not settled yet. */
 async function lookMyself() {
   if (!queue || queue.isSettled || queue.isLooking) return;
   queue.isLooking = true;
+  queue.hasUnknown = false;
   try {
-    const waiting = queue.rows.filter((row) => row.item && !FINAL.has(row.state)).map((row) => row.item);
-    const from = waiting.length ? waiting.reduce((a, b) => Math.min(a, b)) - 1 : null;
-    await queue.reconcile({ from });
+    const items = queue.rows.filter((row) => row.item);
+    const waiting = items.filter((row) => !FINAL.has(row.state));
+    const lowest = waiting.reduce((least, row) => Math.min(least, row.item), Infinity);
+    const from = waiting.length ? lowest - 1 : items.reduce((most, row) => Math.max(most, row.item), 0);
+    await queue.reconcile({ from: from || null });
   } catch (problem) {
     console.warn("Osprey: polling failed:", problem.message);
   } finally {
     queue.isLooking = false;
   }
+}
+
+setInterval(() => {
+  if (!queue) return;
+  const unpacks = queue.rows.some((row) => row.state === "unpacking");
+  if (queue.wantsList || unpacks) lookMyself();
+  if (queue.isSettled && !queue.isComplete) nameDuplicates();
+}, 2000);
+
+/** What was here before has had its answer for long, so no news of it comes: read it once, at the end. */
+async function nameDuplicates() {
+  const watched = queue;
+  watched.isComplete = true;
+  const nameless = watched.rows.filter((row) => row.state === "duplicate" && !row.label);
+  if (nameless.length) await watched.reconcile().catch((problem) => console.warn("Osprey:", problem.message));
 }
 
 // ---- the page ----
@@ -349,7 +370,25 @@ function togglePause() {
   return true;
 }
 
+/** After a refresh: go on with what is not sent yet, else show what this tab was looking at. */
 async function resume() {
+  if (await resumeSending()) return;
+  const last = JSON.parse(sessionStorage.getItem("osprey-shown") || "null");
+  if (!last) return;
+  const found = await Queue.follow(last).catch(() => null);
+  if (!found || queue) return;
+  useProjectOf(last);
+  watch(found);
+  if (found.rows.some((row) => FINAL.has(row.state))) onChange(found.rows);
+}
+
+function useProjectOf(record) {
+  if (!page.projects.some((one) => one.slug === record.project)) return;
+  $("#project").value = record.project;
+  chooseProject(record.project);
+}
+
+async function resumeSending() {
   for (const record of await store.uploads()) {
     const left = await store.filesOf(record.uid);
     const upload = await get(`/uploads/${record.uid}`).catch((problem) => (problem.status === 404 ? null : undefined));
@@ -359,18 +398,17 @@ async function resume() {
     }
     const found = await Queue.resume(record);
     if (!found) continue;
-    if (page.projects.some((one) => one.slug === record.project)) {
-      $("#project").value = record.project;
-      chooseProject(record.project);
-    }
+    useProjectOf(record);
+    if (upload?.closed_at) await patch(`/uploads/${record.uid}`, { state: "open" }).catch(() => {});
     watch(found);
     announce("Going on with the upload that was interrupted");
     await found.reopen(false);
     await found.reconcile().catch(() => {});
     list.set(found.rows);
     found.send();
-    return;
+    return true;
   }
+  return false;
 }
 
 dropZone();

@@ -84,6 +84,7 @@ def settle(prediction: Prediction, *, label: str = "zebra", score: float = 0.9) 
 @pytest.fixture
 def cast(transactional_db: None) -> Cast:
     calls._uploads.clear()
+    calls._projects.clear()
     answer._words.clear()
     settings.INCOMING_DIR.mkdir(parents=True, exist_ok=True)
     project = create_project(actor=OPERATOR, name="Savanna", slug="savanna", labels=LABELS)

@@ -10,6 +10,7 @@ import json
 import zipfile
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from tests.api.client import Client, form
@@ -213,3 +214,18 @@ def test_a_stream_of_nothing_or_of_too_much_is_refused(cast: Cast) -> None:
     assert ravi.get("/api/v1/events").status == 400
     assert ravi.get("/api/v1/events?uploads=" + ",".join("x" * 30)).status in (400, 404)
     assert ravi.get("/api/v1/events?uploads=nonsense").status == 404
+
+
+def test_a_look_at_the_rows_tells_what_made_no_news(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "WITHOUT_NEWS", 0.05)
+    begin(cast.token("ravi"), "a.jpg")
+    upload = Upload.objects.get()
+
+    async def change_meanwhile() -> bytes:
+        listening = asyncio.create_task(listen([upload], None, longest=0.6))
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(Item.objects.update, state="rejected")
+        return await listening
+
+    told = [said for name, said in parsed(asyncio.run(change_meanwhile())) if name == "items"]
+    assert [said["counts"]["rejected"] for said in told] == [1]

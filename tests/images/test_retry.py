@@ -14,6 +14,8 @@ from webapp.predictions.retry import retry, retry_failed
 from webapp.projects.models import Label
 from webapp.reviews.rebuild import rebuild_states
 
+pytestmark = pytest.mark.databases
+
 
 def fail(*predictions: Prediction) -> None:
     for one in predictions:

@@ -21,7 +21,7 @@ from webapp.images.models import Archive, Image, Item, Upload
 from webapp.images.zips import ZipLimits
 from webapp.predictions import unpack as unpacking
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 class Killed(BaseException):
@@ -46,6 +46,11 @@ def states(archive: Archive) -> dict[str, str]:
 
 def reload(archive: Archive) -> Archive:
     return Archive.objects.select_related("upload", "item").get(pk=archive.pk)
+
+
+def wait_is_over() -> None:
+    """As if the time of a lease or a pause had passed."""
+    Archive.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
 def many(count: int) -> bytes:
@@ -145,7 +150,7 @@ def test_a_worker_that_was_killed_is_followed_by_one_that_goes_on(
         unpacking.unpack(archive.pk)
     assert not unpacking.unpack(archive.pk), "the lease still holds"
     assert len(seen) == 3
-    Archive.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    wait_is_over()
     unpacking.unpack(archive.pk)
     assert reload(archive).state == "done"
     assert len(seen) == len(set(seen)) == 6
@@ -163,7 +168,7 @@ def test_a_zip_that_ends_every_worker_is_set_aside(
     for _ in range(3):
         with pytest.raises(Killed):
             unpacking.unpack(archive.pk)
-        Archive.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        wait_is_over()
     unpacking.unpack(archive.pk)
     assert reload(archive).state == "failed"
     assert reload(archive).item.code == "ended-worker"
@@ -174,7 +179,7 @@ def test_two_workers_never_unpack_one_zip_at_the_same_time(send: Callable[..., A
     held = archives.lease(archive.pk)
     assert held is not None
     assert archives.lease(archive.pk) is None
-    Archive.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    wait_is_over()
     assert archives.lease(archive.pk) is not None
     with pytest.raises(archives.LeaseLost):
         archives.renew(held)
@@ -203,7 +208,9 @@ def test_a_full_disk_pauses_and_loses_nothing(send: Callable[..., Archive], sett
     assert archive.state == "waiting"
     assert "disk" in archive.reason
     assert list(inbox.folder.iterdir()) == []
+    assert not archives.to_unpack().exists(), "it is not tried again at once"
     settings.FREE_DISK_FLOOR_BYTES = 0
+    wait_is_over()
     unpacking.unpack(archive.pk)
     assert uploads.counts(archive.upload)["done"] == 3
 
@@ -217,6 +224,7 @@ def test_a_site_that_cannot_take_more_pauses(send: Callable[..., Archive], monke
         patch.setattr(unpacking, "accept_image", refuse)
         unpacking.unpack(archive.pk)
     assert reload(archive).state == "waiting"
+    wait_is_over()
     unpacking.unpack(archive.pk)
     assert reload(archive).state == "done"
 

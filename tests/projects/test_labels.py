@@ -91,9 +91,12 @@ def test_search_takes_every_character_as_itself(project: Project, text: str) -> 
 def test_search_is_quick_among_ten_thousand_labels(project: Project) -> None:
     many = [CardLabel(f"k{n}", f"Fish number {n}", synonyms=(f"pez {n}",)) for n in range(10_000)]
     ensure_labels(project=project, labels=many)
-    started = time.monotonic()
-    assert names(project, "PEZ 9876") == ["Fish number 9876"]
-    assert time.monotonic() - started < 0.2
+    took = []
+    for _ in range(5):
+        started = time.monotonic()
+        assert names(project, "PEZ 9876") == ["Fish number 9876"]
+        took.append(time.monotonic() - started)
+    assert min(took) < 0.1, "seconds; the best of five, as other work may share the machine"
 
 
 def test_keys_never_clash_and_never_change(project: Project) -> None:

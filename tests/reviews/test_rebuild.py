@@ -15,6 +15,8 @@ from webapp.reviews.models import Review
 from webapp.reviews.rebuild import rebuild_states
 from webapp.reviews.undo import undo_review
 
+pytestmark = pytest.mark.databases
+
 IMAGES = 2
 KEYS = st.sampled_from(["cod", "hake", "nothing"])
 WHO = st.sampled_from(["rosa", "sam", "cora"])

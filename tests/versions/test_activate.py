@@ -227,7 +227,7 @@ def test_an_activation_that_is_taken_back_writes_no_file(make_folder: MakeFolder
     good = publish_folder(actor=OPERATOR, folder=make_folder(), project=project)
     Version.objects.filter(pk=good.pk).update(card={"format_version": 99})
     good.refresh_from_db()
-    with pytest.raises(Exception, match="format_version"):
+    with pytest.raises(Conflict, match="format_version"):
         use(make_pipeline(project=project, classifier=good))
     assert not Activation.objects.exists()
     assert not (data / "active" / "jungle.json").exists()

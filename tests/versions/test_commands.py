@@ -18,7 +18,8 @@ from tests.versions.conftest import MakeFolder
 from webapp.access.actors import OPERATOR
 from webapp.access.models import ApiToken, AuditEvent, User
 from webapp.access.tokens import actor_of_secret, spend_sign_in_link
-from webapp.projects.models import Project
+from webapp.projects.labels import add_label, search_labels
+from webapp.projects.models import Label, Project
 from webapp.versions.activate import activate, active_pipeline
 from webapp.versions.fetch import folder_of
 from webapp.versions.models import Version
@@ -145,13 +146,24 @@ def test_models_verify_names_the_broken_ones_and_fails(project: Project, make_fo
         (["resnet18", "--labels", "moons"], "animals, ten-animals, fish"),
         (["fish.onnx", "--role", "classifier", "--card", "missing.yaml"], "missing.yaml"),
         (["resnet18", "--project", "moon"], "no project"),
-        (["resnet18", "--weights", "missing.safetensors"], "missing.safetensors is not a file"),
     ],
 )
 def test_models_add_says_what_is_wrong(project: Project, words: list[str], why: str) -> None:
     with pytest.raises(CommandError, match=why):
         run("models", "add", *words)
     assert not Version.objects.exists()
+
+
+def test_rebuild_state_puts_the_names_of_labels_right(project: Project) -> None:
+    label = add_label(actor=OPERATOR, project=project, name="Opah", synonyms=["moonfish"])
+    Label.objects.update(search_text="")
+    out, _ = run("rebuild_state", "--json", "--project", "jungle")
+    assert json.loads(out)["labels"] == 1
+    assert list(search_labels(project, "moon")) == [label]
+    assert json.loads(run("rebuild_state", "--json")[0])["labels"] == 0
+    assert "0 labels" in run("rebuild_state")[0]
+    with pytest.raises(CommandError, match="no project"):
+        run("rebuild_state", "--project", "moon")
 
 
 def test_models_add_makes_a_version_of_weights_in_a_file(project: Project, tmp_path: Path) -> None:

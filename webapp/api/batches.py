@@ -16,7 +16,7 @@ from webapp.api.problems import BadRequest
 from webapp.api.schema_bodies import MANY_FILES, ONE_FILE, ZIP_FILE
 from webapp.api.shapes.images import BatchQuery, FileQuery, FileTaken, Job
 from webapp.api.views import View, address, read_query, shown
-from webapp.errors import Invalid, NoSpace, OspreyError
+from webapp.errors import NoSpace, OspreyError
 from webapp.images.keep import Part, received, received_fields
 from webapp.images.models import Item, Upload
 from webapp.images.paths import normalise_path
@@ -119,12 +119,8 @@ def take_batch_file(*, actor: Actor, upload: Upload, part: Part, number: int) ->
 
 
 def free_path(upload: Upload, filename: str, number: int) -> str:
-    """The sender's name, numbered where the same request used it before (curl sends bare names) or it is none."""
-    bare = f"file-{number:05}"
-    try:
-        path = normalise_path(filename or bare)
-    except Invalid:
-        return bare
+    """The sender's name, numbered where the same request used it before: curl sends bare names."""
+    path = normalise_path(filename or f"file-{number:05}")
     if not upload.items.filter(path=path).exists():
         return path
     pure = PurePosixPath(path)

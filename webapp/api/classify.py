@@ -57,6 +57,7 @@ async def answer_call(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _admit_and_take(request: HttpRequest, slug: str) -> Taken:
+    request.get_host()  # refuses hosts that are not ours; no middleware does it here
     actor = caller_of(request)
     check(actor, request.META.get("REMOTE_ADDR"))
     name = request.GET.get("name", "") or received_fields(request).get("name", "")

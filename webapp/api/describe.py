@@ -22,6 +22,12 @@ PROBLEMS = {
     409: "Does not fit the present state",
     422: "Understood, but it cannot be done",
     429: "Too many requests: wait for Retry-After",
+    503: "Not at the moment: wait for Retry-After",
+}
+FILE_PROBLEMS = {
+    413: "Too large: in bytes, pixels, frames or text",
+    415: "Not a picture, or of a format that is not read",
+    507: "The disk or the quota is full; nothing was stored",
 }
 
 
@@ -56,11 +62,13 @@ def describe(
     """
     done = answers if answers is not None else OpenApiResponse(description="Done")
     responses: dict[Any, Any] = dict(done) if isinstance(done, dict) else {status: done}
-    for code, words in PROBLEMS.items():
+    takes_files = isinstance(takes, dict)
+    for code, words in (PROBLEMS | FILE_PROBLEMS if takes_files else PROBLEMS).items():
         responses[(code, "application/problem+json")] = OpenApiResponse(Problem, description=words)
     return extend_schema(
         operation_id=name,
         summary=summary,
+        description=more.pop("description", ""),
         tags=[name.partition(".")[0]],
         request=takes,
         parameters=list(query),

@@ -32,6 +32,8 @@ TOGETHER_SECONDS = 0.25
 COUNTS_EVERY = 1.0
 PING_EVERY = 15.0
 WITHOUT_NEWS = 2.0
+LOOK_EVERY = 5.0
+"""Files that are taken in or refused make no news of their own; other browsers see them by this look."""
 LONGEST = 600.0
 OVERLAP = timedelta(seconds=5)
 MOST_MISSED = 1000
@@ -80,6 +82,7 @@ class News:
 
     items: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     counts_are_old: bool = False
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 async def stream(uploads: list[Upload], since: datetime | None, *, longest: float = LONGEST) -> AsyncIterator[bytes]:
@@ -89,8 +92,10 @@ async def stream(uploads: list[Upload], since: datetime | None, *, longest: floa
     until = time.monotonic() + longest
     counted_at = silent_since = time.monotonic()
     async with bus().stream(by_channel) as box:
-        for upload in uploads:
-            yield event("snapshot", await in_lane(snapshot, upload, since))
+        for channel, upload in by_channel.items():
+            said = await in_lane(snapshot, upload, since)
+            news[channel].told = {name: said[name] for name in ("state", "counts", "done")}
+            yield event("snapshot", said)
         while (now := time.monotonic()) < until:
             heard = await _gather(box, news, min(_patience(news), until - now))
             now = time.monotonic()
@@ -109,7 +114,7 @@ async def stream(uploads: list[Upload], since: datetime | None, *, longest: floa
 def _patience(news: Mapping[str, News]) -> float:
     if any(one.counts_are_old for one in news.values()):
         return COUNTS_EVERY
-    return PING_EVERY if bus().connected else WITHOUT_NEWS
+    return LOOK_EVERY if bus().connected else WITHOUT_NEWS
 
 
 async def _gather(box: asyncio.Queue[tuple[str, Any]], news: Mapping[str, News], patience: float) -> bool:
@@ -117,9 +122,8 @@ async def _gather(box: asyncio.Queue[tuple[str, Any]], news: Mapping[str, News],
     try:
         first = await asyncio.wait_for(box.get(), patience)
     except TimeoutError:
-        if not bus().connected:
-            for one in news.values():
-                one.counts_are_old = True
+        for one in news.values():
+            one.counts_are_old = True
         return False
     await asyncio.sleep(TOGETHER_SECONDS)
     pieces = [first]
@@ -142,8 +146,11 @@ async def _deltas(
         delta: dict[str, Any] = {"upload": str(by_channel[channel].uid), "items": items}
         one.items = {}
         if with_counts:
-            delta |= await in_lane(standing, by_channel[channel].pk)
-            one.counts_are_old = False
+            stands = await in_lane(standing, by_channel[channel].pk)
+            is_new, one.told, one.counts_are_old = stands != one.told, stands, False
+            if not is_new and not items:
+                continue
+            delta |= stands
         found.append(delta)
     return found
 

@@ -1,4 +1,4 @@
-"""No caller may crowd out the others: a count per caller in short windows, shared through the cache."""
+"""No caller may crowd out the others: a count per caller in short windows, kept by the broker for all processes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import redis
 from django.conf import settings
 from django.core.cache import cache
 from rest_framework.request import Request
@@ -16,6 +17,7 @@ from rest_framework.throttling import BaseThrottle
 if TYPE_CHECKING:
     from rest_framework.views import APIView
 
+from webapp import queue
 from webapp.access.actors import Actor, Via
 from webapp.errors import TooMany
 
@@ -29,7 +31,7 @@ WARN_EVERY = 60.0
 
 @dataclass
 class Outage:
-    """How often the count could not be kept because the cache was away; shown on the status page."""
+    """How often the count could not be kept because the broker was away; shown on the status page."""
 
     uncounted: int = 0
     quiet_until: float = 0.0
@@ -37,7 +39,7 @@ class Outage:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def is_on(self) -> bool:
-        """Whether the cache failed a moment ago: then it is not asked, so that callers do not wait for it."""
+        """Whether it failed a moment ago: then it is not asked, so that callers do not wait for it."""
         if time.monotonic() >= self.quiet_until:
             return False
         with self.lock:
@@ -82,8 +84,8 @@ def seconds_to_wait(name: str, limit: int) -> int:
     now = time.time()
     window = int(now // WINDOW_SECONDS)
     try:
-        count = _count(f"calls:{name}:{window}")
-    except (OSError, _cache_errors()) as error:
+        count = _count(f"osprey:calls:{name}:{window}")
+    except (redis.RedisError, OSError) as error:
         OUTAGE.note(error)
         return 0
     if count <= limit:
@@ -91,22 +93,16 @@ def seconds_to_wait(name: str, limit: int) -> int:
     return max(1, round((window + 1) * WINDOW_SECONDS - now))
 
 
-def _cache_errors() -> type[Exception]:
-    """What the cache's client raises when the broker is away; there is none for the in-process cache."""
-    if not settings.HAS_REDIS:
-        return OSError
-    from redis.exceptions import RedisError
-
-    return RedisError
-
-
 def _count(key: str) -> int:
-    try:
+    """One round trip; Django's own cache would take two. Without Valkey each process counts for itself."""
+    connection = queue.client()
+    if connection is None:
+        cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
         return cache.incr(key)
-    except ValueError:  # the first call of the window
-        if cache.add(key, 1, timeout=2 * WINDOW_SECONDS):
-            return 1
-        return cache.incr(key)
+    count = int(connection.incr(key))
+    if count == 1:
+        connection.expire(key, 2 * WINDOW_SECONDS)
+    return count
 
 
 def check(actor: Actor, peer: str | None) -> None:

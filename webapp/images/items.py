@@ -17,6 +17,7 @@ from webapp.errors import Invalid, OspreyError
 from webapp.images.models import Image, Item, Upload
 from webapp.images.paths import normalise_path
 from webapp.projects.models import Label, Project
+from webapp.update_rows import update_rows
 
 CHUNK = 500
 MOST_HASHES_A_CALL = 10_000
@@ -118,7 +119,7 @@ def mark_duplicates(*, actor: Actor, upload: Upload, files: Mapping[str, str]) -
         for item in rows:
             item.state, item.sha256, item.changed_at = Item.State.DUPLICATE, wanted[item.path], now
             item.image_id = here[wanted[item.path]]
-        Item.objects.bulk_update(rows, ["state", "sha256", "image", "changed_at"], batch_size=CHUNK)
+        update_rows(rows, ["state", "sha256", "image_id", "changed_at"])
     return {path: here[digest] for path, digest in files.items() if digest in here}
 
 

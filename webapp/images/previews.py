@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def make_preview(file_id: int, side: int) -> bool:
-    """Make the derived picture of that side unless it is there. False when the original is gone or cannot be decoded."""
+    """Make the picture of that side unless it is there. False when the original is gone or cannot be decoded."""
     from classifier.images import decode
     from classifier.thumbnails import thumbnail
 

@@ -15,6 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from webapp.images.models import FacetCount, Image, ImageState
+from webapp.update_rows import update_rows
 
 Source = ImageState.Source
 ReviewState = ImageState.ReviewState
@@ -156,8 +157,7 @@ def write_values(pairs: Sequence[tuple[ImageState, StateValues]]) -> None:
         for name in names:
             setattr(state, name, getattr(values, name))
         state.changed_at = now
-    columns = [name.removesuffix("_id") for name in names]
-    ImageState.objects.bulk_update([state for state, _ in pairs], [*columns, *REPEATED, "changed_at"], batch_size=100)
+    update_rows([state for state, _ in pairs], [*names, *REPEATED, "changed_at"])
     add_to_counts(difference)
 
 

@@ -77,8 +77,8 @@ def path_of(archive: Archive) -> Path:
 
 
 def to_unpack() -> QuerySet[Archive]:
-    """Archives that nobody is at work on: new ones, and those whose worker is gone."""
-    free = Q(state=State.WAITING) | Q(state=State.LEASED, lease_until__lt=Now())
+    """Archives that nobody is at work on: new ones, those whose worker is gone, and those that have paused enough."""
+    free = Q(lease_until=None) | Q(lease_until__lt=Now())
     return Archive.objects.filter(free, state__in=UNDER_WAY).order_by("pk")
 
 
@@ -121,12 +121,12 @@ def renew(archive: Archive) -> None:
 
 
 def release(archive: Archive, *, reason: str = "") -> None:
-    """Give it back unfinished, in good order; `reason` says what it waits for."""
+    """Give it back unfinished, in good order. With a `reason` it pauses for a while, since nothing would change."""
     _update(
         archive,
         state=State.WAITING,
         lease_token="",
-        lease_until=None,
+        lease_until=_lease_end() if reason else None,
         cursor=archive.cursor,
         unpacked_bytes=archive.unpacked_bytes,
         attempts=0,

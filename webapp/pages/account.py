@@ -62,11 +62,12 @@ def token_form(actor: Actor, data: Any = None) -> TokenForm:
     return TokenForm(data, projects=projects, prefix="token")
 
 
-def password_form(person: User, data: Any = None) -> SetPasswordForm[User] | PasswordChangeForm[User]:
+def password_form(person: User, data: Any = None) -> SetPasswordForm[User] | PasswordChangeForm:
     """Somebody who came by a link has no old password to give."""
-    if person.has_usable_password():
-        return PasswordChangeForm(person, data)
-    return SetPasswordForm(person, data)
+    form = PasswordChangeForm(person, data) if person.has_usable_password() else SetPasswordForm(person, data)
+    for one in form.fields.values():
+        one.widget.attrs.pop("autofocus", None)
+    return form
 
 
 def show(request: HttpRequest, actor: Actor, status: int = 200, **context: Any) -> HttpResponse:

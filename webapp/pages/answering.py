@@ -96,7 +96,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def failed(request: HttpRequest) -> HttpResponse:
     """No database, no context processors: they may be what failed."""
-    return render(None, "pages/failed.html", status=500)  # type: ignore[arg-type]
+    return render(None, "pages/failed.html", status=500)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from typing import Any
 
+from django.db import connection
+
+from webapp.images.models import File, Image
 from webapp.predictions.models import Prediction, Region
 from webapp.projects.models import Label
 from webapp.versions.models import Pipeline, Version
@@ -68,8 +72,45 @@ def _version(version: Version) -> dict[str, Any]:
 
 def answer_of(prediction_id: int, *, all_scores: bool = False) -> dict[str, Any]:
     """The answer of a prediction, settled or not; scores sorted, the top five unless all are asked for."""
-    prediction = Prediction.objects.select_related("image__file").get(pk=prediction_id)
-    return answer_json(prediction, list(prediction.regions.order_by("position")), all_scores=all_scores)
+    return answer_json(_read(prediction_id), list(_read_regions(prediction_id)), all_scores=all_scores)
+
+
+def _read(prediction_id: int) -> Prediction:
+    """By hand, like the look of `accept`: each call reads one, and the ORM writes such a join longer than it runs."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT p.pipeline_id, p.state, p.label_key, p.score, p.counts, p.reason, p.code, "
+            "i.id, i.width, i.height, i.damaged_share, f.sha256 FROM predictions_prediction p "
+            "JOIN images_image i ON i.id = p.image_id JOIN images_file f ON f.id = i.file_id WHERE p.id = %s",
+            [prediction_id],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise Prediction.DoesNotExist(f"there is no prediction {prediction_id}")
+    pipeline_id, state, key, score, counts, reason, code, image_id, width, height, damaged, sha256 = row
+    image = Image(pk=image_id, width=width, height=height, damaged_share=damaged, file=File(sha256=sha256))
+    return Prediction(
+        pk=prediction_id,
+        pipeline_id=pipeline_id,
+        image=image,
+        state=state,
+        label_key=key,
+        score=score,
+        counts=json.loads(counts) if isinstance(counts, str) else counts,
+        reason=reason,
+        code=code,
+    )
+
+
+def _read_regions(prediction_id: int) -> Iterator[Region]:
+    columns = ("x", "y", "width", "height", "detection_label", "detection_score", "label_key", "score", "scores")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(columns)} FROM predictions_region WHERE prediction_id = %s ORDER BY position",
+            [prediction_id],
+        )
+        for row in cursor.fetchall():
+            yield Region(**dict(zip(columns, row, strict=True)))
 
 
 def answer_json(prediction: Prediction, regions: Sequence[Region], *, all_scores: bool = False) -> dict[str, Any]:

@@ -6,17 +6,17 @@ import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.conf import settings
 
-from classifier.card import verify_folder
 from classifier.engine import LoadedPipeline, load_pipeline
 from classifier.errors import ModelError
 from classifier.types import PipelineSpec
 from webapp.predictions.record import Names
 from webapp.projects.models import Label
 from webapp.versions.broken import mark_broken, mark_whole
-from webapp.versions.fetch import folder_of
+from webapp.versions.fetch import verified_folder
 from webapp.versions.models import Pipeline, Version
 
 log = logging.getLogger(__name__)
@@ -82,22 +82,27 @@ def versions_of(row: Pipeline) -> list[Version]:
 
 def _spec(row: Pipeline) -> PipelineSpec:
     """The pipeline as the engine takes it; every folder is verified, and a damaged one marked for people to see."""
-    for version in versions_of(row):
-        try:
-            verify_folder(folder_of(version))
-        except ModelError as error:
-            mark_broken(version=version, reason=str(error))
-            raise
-        mark_whole(version=version)
     return PipelineSpec(
         digest=row.digest,
-        detector=folder_of(row.detector) if row.detector else None,
-        classifier=folder_of(row.classifier) if row.classifier else None,
-        identifier=folder_of(row.identifier) if row.identifier else None,
+        detector=_folder(row.detector),
+        classifier=_folder(row.classifier),
+        identifier=_folder(row.identifier),
         thresholds=row.thresholds,
         crop_margin=row.crop_margin,
         whole_image_when_nothing_found=row.whole_image_when_nothing_found,
     )
+
+
+def _folder(version: Version | None) -> Path | None:
+    if version is None:
+        return None
+    try:
+        folder = verified_folder(version)
+    except ModelError as error:
+        mark_broken(version=version, reason=str(error))
+        raise
+    mark_whole(version=version)
+    return folder
 
 
 def _names(row: Pipeline, pipeline: LoadedPipeline) -> Names:

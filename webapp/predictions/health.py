@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from webapp import queue
 from webapp.predictions.models import Prediction, Worker
+from webapp.runstate import is_alive
 from webapp.versions.models import Version
 
 FRESH = timedelta(seconds=15)
@@ -66,7 +68,8 @@ def _disk(problems: list[str]) -> int:
 
 
 def _workers(problems: list[str]) -> dict[str, Any]:
-    fresh = list(Worker.objects.filter(seen_at__gt=Now() - FRESH).order_by("name"))
+    seen = Worker.objects.filter(seen_at__gt=Now() - FRESH).order_by("name")
+    fresh = [worker for worker in seen if not _is_dead_here(worker)]
     states: dict[str, Any] = {}
     for name in QUEUES:
         mine = [worker for worker in fresh if worker.queue == name]
@@ -86,6 +89,11 @@ def _workers(problems: list[str]) -> dict[str, Any]:
         for worker in fresh
     ]
     return states
+
+
+def _is_dead_here(worker: Worker) -> bool:
+    """A worker of this machine that was killed: its last heartbeat is fresh for some seconds yet."""
+    return worker.host == socket.gethostname() and not is_alive(worker.pid)
 
 
 def queue_depth() -> dict[str, Any]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from classifier.types import Answer, Facts, Failure
@@ -18,6 +17,7 @@ from webapp.images.models import Image, Item
 from webapp.predictions.claim import Claim, Work
 from webapp.predictions.look import Measures
 from webapp.predictions.models import Embedding, Prediction, Region
+from webapp.update_rows import update_rows
 
 State = Prediction.State
 
@@ -72,36 +72,12 @@ def _write_predictions(kept: Sequence[Result], names: Mapping[int, Names]) -> No
             row.label_id = names[result.work.pipeline_id].labels.get(result.answer.label)
             row.counts = dict(result.answer.counts)
         rows.append(row)
-    _update_all(
-        Prediction._meta.db_table,
-        (
-            "state",
-            "code",
-            "reason",
-            "label_id",
-            "label_key",
-            "score",
-            "counts",
-            "lease_token",
-            "lease_until",
-            "done_at",
-        ),
-        rows,
-    )
+    update_rows(rows, OUTCOME_COLUMNS)
 
 
-def _update_all(table: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
-    """One prepared UPDATE for many rows: a tenth of the time of `bulk_update`, which builds a CASE a value."""
-    if not rows:
-        return
-    fields = {field.column: field for field in rows[0]._meta.concrete_fields}
-    assignments = ", ".join(f"{column} = %s" for column in columns)
-    values = [
-        [fields[column].get_db_prep_save(getattr(row, column), connection) for column in columns] + [row.pk]
-        for row in rows
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(f"UPDATE {table} SET {assignments} WHERE id = %s", values)
+OUTCOME_COLUMNS = (
+    "state", "code", "reason", "label_id", "label_key", "score", "counts", "lease_token", "lease_until", "done_at",
+)  # fmt: skip
 
 
 def _write_regions(kept: Sequence[Result], names: Mapping[int, Names]) -> None:
@@ -155,7 +131,7 @@ def _write_measures(kept: Sequence[Result]) -> dict[int, states.Measured]:
     for image in images:
         _fill(image, measured[image.pk])
         image.measured_at = now
-    _update_all(Image._meta.db_table, MEASURED_COLUMNS, images)
+    update_rows(images, MEASURED_COLUMNS)
     return {
         image.pk: states.Measured(damaged=bool(image.damaged_share), captured_at_utc=image.captured_at_utc)
         for image in images
@@ -236,5 +212,5 @@ def _settle_items(kept: Sequence[Result], names: Mapping[int, Names]) -> dict[st
         item.changed_at = now
         told: dict[str, object] = {"item": item.pk, "image": item.image_id, "state": item.state, "code": item.code}
         news.setdefault(events.UPLOADS + str(item.upload.uid), []).append(told)
-    _update_all(Item._meta.db_table, ("state", "code", "reason", "changed_at"), items)
+    update_rows(items, ("state", "code", "reason", "changed_at"))
     return dict(news)

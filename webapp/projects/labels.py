@@ -68,6 +68,8 @@ def _make_missing(project: Project, missing: Sequence[LabelLike], first: int) ->
         )
         for number, like in enumerate(missing)
     ]
+    for row, like in zip(rows, missing, strict=True):
+        row.search_text = search_text(row, [name[:NAME_LENGTH] for name in like.synonyms])
     return {label.key: label for label in Label.objects.bulk_create(rows, batch_size=BATCH)}
 
 

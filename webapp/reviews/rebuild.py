@@ -12,6 +12,7 @@ from webapp.images.models import Image, ImageState
 from webapp.images.recount import recount
 from webapp.projects.models import Project
 from webapp.reviews.standing import derive_states
+from webapp.update_rows import update_rows
 
 BATCH = 1000
 COPIED = ("project_id", "upload_id", "site_id", "visit_id", "sequence_id", "captured_at_utc")
@@ -62,7 +63,7 @@ def _rebuild(ids: Sequence[int]) -> int:
     if missing:
         rows |= ImageState.objects.in_bulk([image.pk for image in missing])
     copied = [row for row in rows.values() if _copy(row, images[row.pk])]
-    ImageState.objects.bulk_update(copied, [*(name.removesuffix("_id") for name in COPIED), "damaged"], batch_size=100)
+    update_rows(copied, [*COPIED, "damaged"])
     values = derive_states(list(ids))
     differing = [
         row for row in rows.values() if any(getattr(row, name) != getattr(values[row.pk], name) for name in DERIVED)

@@ -38,6 +38,12 @@ def active_pipeline(project: Project, slot: str = LIVE) -> Pipeline | None:
     return newest.pipeline if newest else None
 
 
+def active_pipeline_id(project_id: int, slot: str = LIVE) -> int | None:
+    """The same, by ids alone: each upload asks, and the cards of the versions are long."""
+    newest = Activation.objects.filter(project_id=project_id, slot=slot).order_by("-pk")
+    return newest.values_list("pipeline_id", flat=True).first()
+
+
 def newest_activation(project: Project, slot: str = LIVE) -> Activation | None:
     parts = ("pipeline__detector", "pipeline__classifier", "pipeline__identifier", "pipeline__external")
     activations = Activation.objects.filter(project=project, slot=slot).select_related(*parts)
@@ -116,7 +122,10 @@ def _ensure_answers(project: Project, pipeline: Pipeline) -> None:
     """Every answer a version can give is a label of the project from the start."""
     for version in versions_of(pipeline):
         if version.role != version.Role.IDENTIFIER and version.card:
-            card = parse_card(version.card, origin=f"the card of {version.name}")
+            try:
+                card = parse_card(version.card, origin=f"the card of {version.name}")
+            except ModelError as error:
+                raise Conflict(str(error), code="version-broken") from error
             ensure_labels(project=project, labels=[*card.labels, *card.ancestors])
 
 

@@ -152,6 +152,7 @@ class ItemQuery(s.Serializer[Any]):
     state = s.ChoiceField(choices=Item.State.choices, required=False)
     label = s.CharField(required=False, max_length=200)  # type: ignore[assignment]
     low_confidence = Number(required=False, min_value=0, max_value=1)
+    empties = s.BooleanField(required=False, default=False, help_text="Only pictures without an animal")
     after = s.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
     limit = s.IntegerField(required=False, default=100, min_value=1, max_value=1000)
 
@@ -267,7 +268,7 @@ class NewReview(s.Serializer[Any]):
     )
     prediction = s.IntegerField(required=False, allow_null=True, default=None, min_value=1, max_value=2**63 - 1)
     client_id = s.UUIDField(required=False, allow_null=True, default=None, help_text="A repeated save is one review")
-    seconds = Number(required=False, allow_null=True, default=None, min_value=0, max_value=86_400)
+    seconds = Number(required=False, allow_null=True, default=None, min_value=0)
     values = s.DictField(child=s.JSONField(), required=False, default=dict, help_text="The project's fields -> value")
     queue = s.CharField(required=False, default="", allow_blank=True, max_length=40)
     note = s.CharField(required=False, default="", allow_blank=True, max_length=2000)

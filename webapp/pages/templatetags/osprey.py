@@ -88,7 +88,7 @@ def boxes(regions: Sequence[Mapping[str, Any]], width: int, height: int) -> Safe
         ),
     )
     return format_html(
-        '<svg class="box-layer" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">{}</svg>',
+        '<svg class="box-layer" viewBox="0 0 {} {}" aria-hidden="true">{}</svg>',
         width,
         height,
         rects,

@@ -1,0 +1,27 @@
+"""How the site says that it is well, and that it is not."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from tests.api.client import Client
+from tests.api.conftest import Cast
+from webapp.predictions.models import Worker
+
+
+def test_a_site_without_workers_can_take_pictures_but_not_work(cast: Cast) -> None:
+    anybody = Client({})
+    alone = anybody.get("/healthz")
+    assert (alone.status, alone.json()["database"], alone.json()["gpu"]) == (200, "ok", "down")
+    assert any("gpu" in line for line in alone.json()["problems"])
+    assert anybody.get("/healthz?workers=1").status == 503
+    for queue in ("gpu", "io"):
+        Worker.objects.create(name=queue, queue=queue, host="h", pid=1, seen_at=timezone.now())
+    assert anybody.get("/healthz?workers=1").status == 200
+
+
+def test_the_whole_state_is_for_people_who_signed_in(cast: Cast) -> None:
+    assert Client({}).get("/api/v1/status").status == 401
+    said = cast.token("vera").get("/api/v1/status").json()
+    assert said["queue"]["pending"] == 0
+    assert said["problems"]

@@ -1,0 +1,89 @@
+"""docs/command-line.md against the launcher's table and the options that the commands really take."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from types import ModuleType
+
+import pytest
+from django.core.management import load_command_class
+
+from classifier.cli import classify
+from tests.docs import reading
+from webapp import site_commands
+
+ROOT = reading.ROOT
+PAGE = reading.DOCS / "command-line.md"
+
+
+def launcher() -> ModuleType:
+    loader = SourceFileLoader("osprey_launcher", str(ROOT / "osprey"))
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+COMMANDS = launcher().COMMANDS
+
+
+def of_django(app: str, name: str) -> Callable[[], argparse.ArgumentParser]:
+    return lambda: load_command_class(app, name).create_parser("osprey", name)
+
+
+PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+    "classify": classify.parser,
+    "up": lambda: _of_site("up"),
+    "status": lambda: _of_site("status"),
+    "token": of_django("webapp.projects", "token"),
+    "models": of_django("webapp.versions", "models"),
+    "rebuild-state": of_django("webapp.reviews", "rebuild_state"),
+}
+OF_DJANGO = {"--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color"}
+
+
+def _of_site(name: str) -> argparse.ArgumentParser:
+    return _subparsers(site_commands._parser())[name]
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    return {
+        name: inner
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for name, inner in action.choices.items()
+    }
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    own = {word for action in parser._actions for word in action.option_strings if word.startswith("--")}
+    below = [options(inner) for inner in _subparsers(parser).values()]
+    return set().union(own, *below) - OF_DJANGO - {"--help", "--skip-checks"}
+
+
+def section(name: str) -> str:
+    return reading.sections(PAGE)[f"./osprey {name}"]
+
+
+def test_every_command_has_a_section_and_every_section_a_command() -> None:
+    told = [heading.removeprefix("./osprey ") for heading in reading.sections(PAGE) if heading.startswith("./osprey ")]
+    assert sorted(told) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_section_shows_an_example_that_can_be_typed(name: str) -> None:
+    examples = "\n".join(reading.blocks(section(name), "sh"))
+    assert re.search(rf"\./osprey (--data \S+ )?{name}\b", examples)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_every_option_is_explained_and_none_is_made_up(name: str) -> None:
+    real = options(PARSERS[name]())
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", section(name)))
+    assert real - told == set(), "not in docs/command-line.md"
+    assert told - real - {"--data"} == set(), "no such option"
