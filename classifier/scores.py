@@ -54,8 +54,14 @@ def decision_margin(
 
 
 def group_probabilities(probabilities: NDArray[np.float64], groups: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-    """Add up the outputs of each label."""
-    return np.stack([probabilities[:, list(group)].sum(axis=1) for group in groups], axis=1)
+    """Add up the outputs of each label. A label without outputs gets 0."""
+    sums = np.zeros((len(probabilities), len(groups)))
+    filled = [index for index, group in enumerate(groups) if group]
+    if filled:
+        outputs = np.concatenate([np.asarray(groups[index], dtype=np.intp) for index in filled])
+        starts = np.cumsum([0, *(len(groups[index]) for index in filled[:-1])])
+        sums[:, filled] = np.add.reduceat(probabilities[:, outputs], starts, axis=1)
+    return sums
 
 
 class Scorer:

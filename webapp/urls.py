@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
+
+from webapp.pages import signing_in
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("webapp.api.urls")),
     path("", include("webapp.pages.urls")),
-    path("admin/login/", RedirectView.as_view(pattern_name="sign-in", query_string=True), name="admin-sign-in"),
+    path("admin/login/", signing_in.admin_sign_in, name="admin-sign-in"),
     path("admin/", admin.site.urls),
 ]
 

@@ -22,14 +22,14 @@ def addresses(path: Path) -> set[tuple[str, str]]:
     """(method, path) of every curl line and of every address in backticks; placeholders are filled in."""
     found = set()
     markdown = reading.text(path)
-    for line in re.sub(r"\\\n\s*", " ", "\n".join(reading.blocks(markdown, "sh"))).splitlines():
-        if line.startswith("curl"):
-            address = re.search(r"(?:https?://[\w.:]+|\$OSPREY)(/[^\s\"'?]*)", line)
-            method = re.search(r"-X (\w+)", line)
-            assert address, line
-            found.add(
-                (method[1] if method else "POST" if re.search(r" (--data|-F|--json)", line) else "GET", address[1])
-            )
+    commands = [line for block in reading.blocks(markdown, "sh") for line in re.split(r"\n(?=\S)", block)]
+    for command in commands:
+        if command.startswith("curl"):
+            address = re.search(r"(?:https?://[\w.:]+|\$OSPREY)(/[^\s\"'?]*)", command)
+            method = re.search(r"-X (\w+)", command)
+            assert address, command
+            implied = "POST" if re.search(r" (--data|-F|--json)", command) else "GET"
+            found.add((method[1] if method else implied, address[1]))
     for word in reading.code_words(markdown):
         said = re.fullmatch(r"(GET|POST|PUT|PATCH|DELETE) (/[^\s?]*)\S*", word)
         if said:

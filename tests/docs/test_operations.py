@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import re
 
-import pytest
-
 from tests.docs import reading
 
 ROOT = reading.ROOT
@@ -58,15 +56,14 @@ def test_the_variables_of_the_compose_file_are_documented() -> None:
     assert used <= documented("Environment variables") | documented("Variables of other programs")
 
 
-@pytest.mark.parametrize("reader", ["integer"])
-def test_the_documented_defaults_are_those_of_the_code(reader: str) -> None:
+def test_the_documented_defaults_are_those_of_the_code() -> None:
     source = (ROOT / "webapp" / "settings.py").read_text(encoding="utf-8")
-    defaults = dict(re.findall(rf'env\.{reader}\("(\w+)", ([\d_]+)\)', source))
-    said = {
-        reading.code_words(row[0])[0]: row[1].strip("`")
-        for row in reading.rows(reading.sections(PAGE)["Environment variables"])
+    defaults = {
+        name: value.replace("_", "") for name, value in re.findall(r'env\.integer\("(\w+)", ([\d_]+)\)', source)
     }
-    assert {name: said[name] for name in defaults} == {name: value.replace("_", "") for name, value in defaults.items()}
+    table = reading.rows(reading.sections(PAGE)["Environment variables"])
+    said = {reading.code_words(row[0])[0]: row[1].strip("`") for row in table}
+    assert {name: said[name] for name in defaults} == defaults
 
 
 def test_the_checks_are_those_of_the_code() -> None:
@@ -75,9 +72,8 @@ def test_the_checks_are_those_of_the_code() -> None:
 
 
 def test_the_folders_are_those_that_are_made() -> None:
-    source = "\n".join(
-        (ROOT / "webapp" / name).read_text(encoding="utf-8") for name in ("settings.py", "versions/prepare.py")
-    )
+    files = ("settings.py", "versions/prepare.py")
+    source = "\n".join((ROOT / "webapp" / name).read_text(encoding="utf-8") for name in files)
     made = set(re.findall(r'DATA_DIR / "(\w+)"', source)) | set(re.findall(r'"(\w+)"', _layout(source)))
     told = {name.strip("/").split("/")[0] for name in documented("The data folder")}
     assert made <= told
@@ -86,3 +82,21 @@ def test_the_folders_are_those_that_are_made() -> None:
 def _layout(source: str) -> str:
     found = re.search(r"for name in \(([^)]*)\)", source)
     return found.group(1) if found else ""
+
+
+def test_the_problems_explained_are_those_that_health_reports() -> None:
+    source = (ROOT / "webapp" / "predictions" / "health.py").read_text(encoding="utf-8")
+    told = documented("Health")
+    assert [words for words in told if words not in source] == []
+    reported = len(re.findall(r"problems\.(?:append|extend)\(", source))
+    assert len(told) == reported - 1, "one row for each problem, the workers' own words aside"
+
+
+def test_a_setting_without_effect_is_said_to_have_none() -> None:
+    settings = (ROOT / "webapp" / "settings.py").read_text(encoding="utf-8")
+    named = re.findall(r'^(\w+) = env\.\w+\("(\w+)"', settings, flags=re.MULTILINE)
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "webapp").rglob("*.py"))
+    idle = {variable for constant, variable in named if len(re.findall(rf"\b{constant}\b", code)) == 1}
+    table = reading.rows(reading.sections(PAGE)["Environment variables"])
+    said = {reading.code_words(row[0])[0] for row in table if "no effect yet" in row[2]}
+    assert said == idle - {"STATIC_ROOT"}

@@ -1,4 +1,4 @@
-"""The cast of the page tests: one person for each role in Savanna, somebody of another project, an admin of the site."""
+"""The cast of the page tests: one person for each role in Savanna, a stranger, and an admin of the site."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import hashers
 from django.test import Client
 
 from tests.predictions.rows import make_waiting
@@ -35,6 +36,13 @@ class Cast:
         if who != "nobody":
             client.force_login(self.people[who], backend="django.contrib.auth.backends.ModelBackend")
         return client
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second for each hash is for thieves, not for tests."""
+    monkeypatch.setattr(settings, "PASSWORD_HASHERS", ["django.contrib.auth.hashers.MD5PasswordHasher"])
+    hashers.get_hashers.cache_clear()
 
 
 @pytest.fixture

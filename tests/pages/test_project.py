@@ -148,7 +148,7 @@ def test_the_image_page_tells_what_was_said_and_keeps_places_from_viewers(cast: 
     seen = text(cast.browser("viewer"), address)
     assert "-3.1, 35.5 (coarse)" in seen and "-3.123" not in seen
     assert "2024-05-06 07:08:09 (Africa/Nairobi)" in seen
-    assert "a guess" not in seen and "unsure" in seen
+    assert "<strong>unsure</strong> 40 %" in seen
     assert '<rect class="box"' in seen
     assert "-3.12346, 35.5" in text(cast.browser("curator"), address)
 

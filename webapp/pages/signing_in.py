@@ -18,6 +18,7 @@ from webapp.access import audit
 from webapp.access.actors import Actor, Via
 from webapp.access.models import User
 from webapp.access.tokens import spend_sign_in_link
+from webapp.errors import Forbidden
 from webapp.images.models import Upload
 from webapp.pages.answering import page
 from webapp.projects.find import visible_projects
@@ -37,6 +38,14 @@ def sign_in(request: HttpRequest, actor: Actor) -> HttpResponse:
         login(request, person)
         return HttpResponseRedirect(where_to(request, person))
     return _show(request, form, locked=False)
+
+
+@page()
+def admin_sign_in(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Where Django's admin sends people: those who are signed in already are not let in by signing in again."""
+    if actor.user is not None and not actor.user.is_staff:
+        raise Forbidden("These rows are for the staff of the site. What you may do is on the pages of your projects.")
+    return HttpResponseRedirect(f"{reverse('sign-in')}?{request.GET.urlencode()}")
 
 
 def locked_out(request: HttpRequest, response: HttpResponse | None = None, credentials: Any = None) -> HttpResponse:

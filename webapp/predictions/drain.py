@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_SECONDS = 5.0
 LOOK_AHEAD = 64
+RECOVER_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,11 @@ class Drainer:
         self.held: set[str] = set()
         self.doing = ""
         self._is_warm = False
+        self._recovered_at = -RECOVER_SECONDS
         self._one_at_a_time = threading.Lock()
         self._threads = ThreadPoolExecutor(settings.DECODE_THREADS or os.cpu_count() or 2, thread_name_prefix="decode")
+        # One of its own: behind the decoding of the next batch the measures of this one would come too late.
+        self._measurer = ThreadPoolExecutor(1, thread_name_prefix="measure")
 
     def warm_up(self) -> None:
         """Load what is active, so that the first picture does not wait for it; done once."""
@@ -76,7 +80,9 @@ class Drainer:
             self._one_at_a_time.release()
 
     def _drain(self, deadline: float) -> int:
-        recover()
+        if time.monotonic() - self._recovered_at > RECOVER_SECONDS:
+            self._recovered_at = time.monotonic()
+            recover()
         done = 0
         batch = self._begin_or_rearm(deadline)
         while batch is not None:
@@ -114,10 +120,11 @@ class Drainer:
             return None
         self.held.add(held.token)
         self.doing = f"{len(held.works)} pictures"
-        looks = tuple(
-            self._threads.submit(look_at, work, self._hosted(work.pipeline_id).pipeline) for work in held.works
-        )
-        return Begun(held, looks)
+        looks = [
+            self._threads.submit(look_at, work, self._hosted(work.pipeline_id).pipeline, self._measurer)
+            for work in held.works
+        ]
+        return Begun(held, tuple(looks))
 
     def _hosted(self, pipeline_id: int) -> Hosted:
         hosted = self.host.get(pipeline_id)
@@ -161,7 +168,8 @@ class Drainer:
             ready = [look for look in (looked[index] for index in indexes) if isinstance(look, Looked)]
             answers = self._hosted(pipeline_id).pipeline.recognise_prepared([look.prepared for look in ready])
             for index, look, answer in zip(indexes, ready, answers, strict=True):
-                results[index] = Result(held.works[index], answer, look.measures)
+                measures = look.measures.result() if look.measures else None
+                results[index] = Result(held.works[index], answer, measures)
         return [results[index] for index in sorted(results)]
 
     def stop(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from classifier.thumbnails import encode, small_copy
 from classifier.types import Decoded, Facts, Failure, Quality
 from webapp.images.store import write_derived
 from webapp.predictions.claim import Work
+
+log = logging.getLogger(__name__)
 
 SMALL = 256
 SMALL_NAME = f"{SMALL}.jpg"
@@ -34,15 +38,19 @@ class Looked:
     """A picture made ready for the networks; `measures` is None where the image was measured before."""
 
     prepared: Prepared
-    measures: Measures | None
+    measures: Future[Measures] | None
 
 
-def look_at(work: Work, pipeline: LoadedPipeline) -> Looked | Failure:
-    """Decode, measure and prepare one picture. Runs in a thread; what is wrong with the picture is a value."""
+def look_at(work: Work, pipeline: LoadedPipeline, beside: Executor) -> Looked | Failure:
+    """Decode and prepare one picture; it is measured `beside`, while the network already runs.
+
+    Runs in a thread. What is wrong with the picture is a value.
+    """
     path = Path(work.path)
     try:
         decoded = decode(path, at_least=max(pipeline.at_least, SMALL))
-        return Looked(pipeline.prepare(decoded), None if work.measured else _measure(work, path, decoded))
+        measures = None if work.is_measured else beside.submit(_measure, work, path, decoded)
+        return Looked(pipeline.prepare(decoded), measures)
     except ImageRejected as rejected:
         return Failure(rejected.code, rejected.reason)
     except FileNotFoundError:
@@ -56,7 +64,10 @@ def look_at(work: Work, pipeline: LoadedPipeline) -> Looked | Failure:
 
 def _measure(work: Work, path: Path, decoded: Decoded) -> Measures:
     small = small_copy(decoded, SMALL)
-    write_derived(work.sha256, SMALL_NAME, encode(small))
+    try:
+        write_derived(work.sha256, SMALL_NAME, encode(small))
+    except OSError as error:
+        log.warning("no thumbnail of %s for now, it is made when somebody looks: %s", work.sha256, error)
     return Measures(
         facts=read_facts(path),
         quality=quality_of(small),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from classifier.types import Answer, Facts, Failure
@@ -50,14 +51,20 @@ def record(*, held: Claim, results: Sequence[Result], names: Mapping[int, Names]
         _write_regions(kept, names)
         measured = _write_measures(kept)
         _write_states(kept, names, measured)
-        news = _settle_items(kept, names)
+        news = _settle_items(kept)
     events.publish_all({events.DONE: [result.work.prediction_id for result in kept], **news})
 
 
 def _still_mine(held: Claim, results: Sequence[Result]) -> set[int]:
     ids = [result.work.prediction_id for result in results]
-    rows = Prediction.objects.select_for_update().filter(pk__in=ids, state=State.LEASED, lease_token=held.token)
-    return set(rows.order_by("pk").values_list("pk", flat=True))
+    lock = " FOR UPDATE" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM predictions_prediction WHERE state = 'leased' AND lease_token = %s "
+            f"AND id IN ({', '.join(['%s'] * len(ids))}) ORDER BY id{lock}",
+            [held.token, *ids],
+        )
+        return {row[0] for row in cursor.fetchall()}
 
 
 def _write_predictions(kept: Sequence[Result], names: Mapping[int, Names]) -> None:
@@ -82,7 +89,6 @@ OUTCOME_COLUMNS = (
 
 def _write_regions(kept: Sequence[Result], names: Mapping[int, Names]) -> None:
     answered = [result for result in kept if isinstance(result.answer, Answer)]
-    Region.objects.filter(prediction__in=[result.work.prediction_id for result in answered]).delete()
     regions: list[Region] = []
     vectors: list[tuple[Region, Result, bytes]] = []
     for result in answered:
@@ -123,14 +129,7 @@ def _write_regions(kept: Sequence[Result], names: Mapping[int, Names]) -> None:
 
 
 def _write_measures(kept: Sequence[Result]) -> dict[int, states.Measured]:
-    measured = {result.work.image_id: result.measures for result in kept if result.measures is not None}
-    if not measured:
-        return {}
-    images = list(Image.objects.filter(pk__in=measured).select_related("site", "visit", "project"))
-    now = timezone.now()
-    for image in images:
-        _fill(image, measured[image.pk])
-        image.measured_at = now
+    images = [_measured(result.work, result.measures) for result in kept if result.measures is not None]
     update_rows(images, MEASURED_COLUMNS)
     return {
         image.pk: states.Measured(damaged=bool(image.damaged_share), captured_at_utc=image.captured_at_utc)
@@ -144,23 +143,30 @@ MEASURED_COLUMNS = (
 )  # fmt: skip
 
 
-def _fill(image: Image, measures: Measures) -> None:
+def _measured(work: Work, measures: Measures) -> Image:
+    """The measured columns of an image; the others are not touched."""
     facts = measures.facts
-    image.captured_at = facts.captured_at.isoformat() if facts.captured_at else ""
-    image.captured_at_utc = _in_utc(image, facts)
-    image.camera_make = facts.camera_make[:80]
-    image.camera_model = facts.camera_model[:80]
-    image.camera_serial = facts.camera_serial[:80]
-    image.latitude, image.longitude, image.altitude = facts.latitude, facts.longitude, facts.altitude
-    image.damaged_share = measures.damaged_share
-    image.perceptual_hash = measures.perceptual_hash
-    image.brightness = measures.quality.brightness
-    image.contrast = measures.quality.contrast
-    image.sharpness = measures.quality.sharpness
+    return Image(
+        pk=work.image_id,
+        captured_at=facts.captured_at.isoformat() if facts.captured_at else "",
+        captured_at_utc=_in_utc(work, facts),
+        camera_make=facts.camera_make[:80],
+        camera_model=facts.camera_model[:80],
+        camera_serial=facts.camera_serial[:80],
+        latitude=facts.latitude,
+        longitude=facts.longitude,
+        altitude=facts.altitude,
+        damaged_share=measures.damaged_share,
+        perceptual_hash=measures.perceptual_hash,
+        brightness=measures.quality.brightness,
+        contrast=measures.quality.contrast,
+        sharpness=measures.quality.sharpness,
+        measured_at=timezone.now(),
+    )
 
 
-def _in_utc(image: Image, facts: Facts) -> datetime | None:
-    """The camera's naive time in UTC: by the offset in the file, else the zone of visit, site or project."""
+def _in_utc(work: Work, facts: Facts) -> datetime | None:
+    """The camera's naive time in UTC: by the offset in the file, else the zone of its clock."""
     naive = facts.captured_at
     if naive is None:
         return None
@@ -168,14 +174,13 @@ def _in_utc(image: Image, facts: Facts) -> datetime | None:
         if facts.utc_offset_minutes is not None:
             moment = (naive - timedelta(minutes=facts.utc_offset_minutes)).replace(tzinfo=UTC)
         else:
-            moment = naive.replace(tzinfo=_zone(image)).astimezone(UTC)
-        return moment + timedelta(seconds=image.visit.clock_offset_seconds if image.visit else 0)
+            moment = naive.replace(tzinfo=_zone(work.time_zone)).astimezone(UTC)
+        return moment + timedelta(seconds=work.clock_offset_seconds)
     except OverflowError:
         return None
 
 
-def _zone(image: Image) -> ZoneInfo:
-    name = (image.visit and image.visit.time_zone) or (image.site and image.site.time_zone) or image.project.time_zone
+def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
@@ -196,21 +201,31 @@ def _write_states(kept: Sequence[Result], names: Mapping[int, Names], measured: 
         states.after_prediction(said, measured=measured)
 
 
-def _settle_items(kept: Sequence[Result], names: Mapping[int, Names]) -> dict[str, object]:
+def _settle_items(kept: Sequence[Result]) -> dict[str, object]:
     """Final states of the upload items that waited for these images; returns the news by channel."""
     live = {result.work.image_id: result for result in kept if result.work.purpose == Prediction.Purpose.LIVE}
-    waiting = Item.objects.filter(image_id__in=live, state=Item.State.RECEIVED).select_related("upload")
-    items = list(waiting.only("id", "path", "image_id", "upload__uid"))
     now = timezone.now()
+    items: list[Item] = []
     news: dict[str, list[dict[str, object]]] = {}
-    for item in items:
-        answer = live[item.image_id or 0].answer
+    for item_id, image_id, uid in _waiting_items(list(live)):
+        answer = live[image_id].answer
+        item = Item(pk=item_id, state=Item.State.DONE, code="", reason="", changed_at=now)
         if isinstance(answer, Failure):
             item.state, item.code, item.reason = Item.State.FAILED, answer.code, answer.reason
-        else:
-            item.state, item.code, item.reason = Item.State.DONE, "", ""
-        item.changed_at = now
-        told: dict[str, object] = {"item": item.pk, "image": item.image_id, "state": item.state, "code": item.code}
-        news.setdefault(events.UPLOADS + str(item.upload.uid), []).append(told)
+        items.append(item)
+        told: dict[str, object] = {"item": item_id, "image": image_id, "state": item.state, "code": item.code}
+        news.setdefault(f"{events.UPLOADS}{UUID(str(uid))}", []).append(told)
     update_rows(items, ("state", "code", "reason", "changed_at"))
     return dict(news)
+
+
+def _waiting_items(image_ids: Sequence[int]) -> list[tuple[int, int, object]]:
+    if not image_ids:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT t.id, t.image_id, u.uid FROM images_item t JOIN images_upload u ON u.id = t.upload_id "
+            f"WHERE t.state = 'received' AND t.image_id IN ({', '.join(['%s'] * len(image_ids))})",
+            list(image_ids),
+        )
+        return list(cursor.fetchall())

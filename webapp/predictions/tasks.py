@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.db import connection
 
 from webapp.predictions.worker import drainer
 
@@ -11,3 +12,5 @@ from webapp.predictions.worker import drainer
 def drain() -> None:
     """Work through what waits."""
     drainer().drain()
+    if connection.vendor == "sqlite":
+        connection.close_at = None  # Celery would close it after each task, and opening it costs what a claim does

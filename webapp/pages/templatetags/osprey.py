@@ -21,8 +21,8 @@ def moment(at: datetime | None, style: str = "") -> SafeString | str:
     if at is None:
         return "never"
     utc = at.astimezone(UTC)
-    ago = format_html(" data-ago") if style == "ago" else ""
-    return format_html('<time datetime="{}"{}>{} UTC</time>', utc.isoformat(), ago, f"{utc:%Y-%m-%d %H:%M}")
+    markup = '<time datetime="{}" data-ago>{} UTC</time>' if style == "ago" else '<time datetime="{}">{} UTC</time>'
+    return format_html(markup, utc.isoformat(), f"{utc:%Y-%m-%d %H:%M}")
 
 
 @register.filter
