@@ -77,10 +77,11 @@ class Site:
     data: Path
     port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()  # more for `./osprey up`, such as --lan
     process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Site:
-        command = [str(ROOT / "osprey"), "up", "--port", str(self.port), "--data", str(self.data)]
+        command = [str(ROOT / "osprey"), "up", "--port", str(self.port), "--data", str(self.data), *self.words]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

@@ -41,6 +41,26 @@ def wake_key(queue: str) -> str:
     return f"osprey:wake:{queue}"
 
 
+def nudge_key(queue: str) -> str:
+    """A list of at most one entry: a drain that lingers waits on it."""
+    return f"osprey:nudge:{queue}"
+
+
+@lru_cache(maxsize=1)
+def _patient_client() -> redis.Redis | None:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, retry=None) if settings.HAS_REDIS else None
+
+
+def wait_for_nudge(queue: str, seconds: float) -> bool:
+    """Whether more work was announced within `seconds`; at once False where nothing can be heard."""
+    connection = _patient_client()
+    try:
+        return connection is not None and connection.blpop([nudge_key(queue)], timeout=seconds) is not None
+    except (redis.RedisError, OSError) as error:
+        _count(queue, error)
+        return False
+
+
 def rearm(queue: str) -> None:
     """Called by a drain before its last look: what arrives from here on sends a new message."""
     _try(queue, lambda: (connection := client()) and connection.delete(wake_key(queue)))
@@ -53,11 +73,22 @@ def send(name: str, *arguments: int | str, queue: str | None = None) -> None:
 
 def _wake_now(queue: str) -> None:
     def send_once() -> None:
-        connection = client()
-        if connection is None or connection.set(wake_key(queue), 1, nx=True, ex=WAKE_LASTS_SECONDS):
+        if _announce(queue):
             _dispatch(TASKS[queue], (), queue)
 
     _try(queue, send_once)
+
+
+def _announce(queue: str) -> bool:
+    """Nudge a drain that is under way; True when there may be none, so that a message has to be sent."""
+    connection = client()
+    if connection is None:
+        return True
+    pipe = connection.pipeline(transaction=False)
+    pipe.set(wake_key(queue), 1, nx=True, ex=WAKE_LASTS_SECONDS)
+    pipe.lpush(nudge_key(queue), 1)
+    pipe.ltrim(nudge_key(queue), 0, 0)
+    return bool(pipe.execute()[0])
 
 
 def _send_now(name: str, arguments: tuple[int | str, ...], queue: str | None) -> None:

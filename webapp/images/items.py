@@ -17,7 +17,7 @@ from webapp.errors import Invalid, OspreyError
 from webapp.images.models import Image, Item, Upload
 from webapp.images.paths import normalise_path
 from webapp.projects.models import Label, Project
-from webapp.update_rows import update_rows
+from webapp.rows import update_rows
 
 CHUNK = 500
 MOST_HASHES_A_CALL = 10_000

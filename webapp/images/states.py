@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from webapp.images.models import FacetCount, Image, ImageState
-from webapp.update_rows import update_rows
+from webapp.rows import insert_rows, update_rows
 
 Source = ImageState.Source
 ReviewState = ImageState.ReviewState
@@ -100,7 +100,7 @@ def _review_state(people: Sequence[PersonSays]) -> str:
 
 def add_state(image: Image) -> None:
     """The first state of a new image, with its counts."""
-    ImageState.objects.create(
+    state = ImageState(
         image=image,
         project_id=image.project_id,
         upload_id=image.upload_id,
@@ -109,6 +109,7 @@ def add_state(image: Image) -> None:
         sequence_id=image.sequence_id,
         captured_at_utc=image.captured_at_utc,
     )
+    insert_rows([state])
     add_to_counts(_facets(image.project_id, StateValues(), image.site_id))
 
 

@@ -21,6 +21,7 @@ from webapp.images.keep import ReceivedFile
 from webapp.images.models import File, Image, Item, Upload
 from webapp.predictions.models import Prediction, Priority
 from webapp.projects.models import Project
+from webapp.rows import insert_row
 from webapp.versions.activate import active_pipeline_id
 
 WAITING = (Prediction.State.PENDING, Prediction.State.LEASED)
@@ -116,17 +117,16 @@ def _look(sha256: str, project_id: int, pipeline_id: int | None) -> Known:
 
 def _add_image(file: File, image: Image, file_id: int | None) -> int:
     if file_id is None:
-        file.pk = None
-        file.save(force_insert=True)
-    image.pk, image.file_id = None, file_id or file.pk
-    image.save(force_insert=True)
+        insert_row(file)
+    image.file_id = file_id or file.pk
+    insert_row(image)
     states.add_state(image)
     return image.pk
 
 
 def _add_prediction(image_id: int, pipeline_id: int, priority: Priority) -> tuple[int, str]:
     prediction = Prediction(image_id=image_id, pipeline_id=pipeline_id, priority=priority)
-    prediction.save(force_insert=True)
+    insert_row(prediction)
     return prediction.pk, prediction.state
 
 

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 LONGEST_SECONDS = 5.0
 LOOK_AHEAD = 64
 RECOVER_SECONDS = 2.0
+LINGER_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,16 @@ class Drainer:
         return done
 
     def _begin_or_rearm(self, deadline: float) -> Begun | None:
-        """Before the last look the wake-up is armed again, so that nothing arrives unseen."""
+        """Linger for the next picture of somebody who sends one after the other, sparing it a message's way.
+
+        Before the last look the wake-up is armed again, so that nothing arrives unseen.
+        """
         begun = self._begin(deadline)
+        until = min(time.monotonic() + LINGER_SECONDS, deadline)
+        while begun is None and not self.is_stopping() and (left := until - time.monotonic()) > 0:
+            if not queue.wait_for_nudge("gpu", left):
+                break
+            begun = self._begin(deadline)
         if begun is None and not self._is_over(deadline):
             queue.rearm("gpu")
             begun = self._begin(deadline)

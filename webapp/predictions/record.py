@@ -18,7 +18,7 @@ from webapp.images.models import Image, Item
 from webapp.predictions.claim import Claim, Work
 from webapp.predictions.look import Measures
 from webapp.predictions.models import Embedding, Prediction, Region
-from webapp.update_rows import update_rows
+from webapp.rows import insert_row, insert_rows, update_rows
 
 State = Prediction.State
 
@@ -112,8 +112,11 @@ def _write_regions(kept: Sequence[Result], names: Mapping[int, Names]) -> None:
             regions.append(region)
             if found.embedding is not None:
                 vectors.append((region, result, found.embedding.astype("<f2").tobytes()))
-    Region.objects.bulk_create(regions)
-    Embedding.objects.bulk_create(
+    insert_rows([region for region in regions if region.x is None])
+    for region in regions:
+        if region.x is not None:
+            insert_row(region)  # its embedding points at it
+    insert_rows(
         [
             Embedding(
                 image_id=result.work.image_id,
@@ -124,7 +127,7 @@ def _write_regions(kept: Sequence[Result], names: Mapping[int, Names]) -> None:
             )
             for region, result, vector in vectors
         ],
-        ignore_conflicts=True,
+        skip_known=True,
     )
 
 

@@ -12,7 +12,7 @@ from webapp.images.models import Image, ImageState
 from webapp.images.recount import recount
 from webapp.projects.models import Project
 from webapp.reviews.standing import derive_states
-from webapp.update_rows import update_rows
+from webapp.rows import update_rows
 
 BATCH = 1000
 COPIED = ("project_id", "upload_id", "site_id", "visit_id", "sequence_id", "captured_at_utc")
