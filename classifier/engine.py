@@ -126,7 +126,7 @@ class LoadedPipeline:
             parts = self._parts(batch)
             regions = self._regions(batch, parts, embeddings=embeddings)
         except OutOfMemory as error:
-            return [Failure("out_of_memory", f"{error}. Use a smaller model or a device with more memory.")] * len(
+            return [Failure("out-of-memory", f"{error}. Use a smaller model or a device with more memory.")] * len(
                 batch
             )
         grouped: list[list[RegionAnswer]] = [[] for _ in batch]
@@ -215,7 +215,7 @@ def _pixels(prepared: Prepared) -> Decoded:
 
 
 def _not_finite() -> Failure:
-    return Failure("no_answer", "the network gave numbers that are not finite for this picture; try another version")
+    return Failure("no-answer", "the network gave numbers that are not finite for this picture; try another version")
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float16]:

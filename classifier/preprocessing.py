@@ -71,7 +71,7 @@ def window(card: Card, width: int, height: int) -> Window:
 def to_input(card: Card, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A picture (height x width x 3) as the network's input (same layout, the card's size). Safe in any thread."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise ImageRejected("empty_picture", f"The picture has no pixels to look at (its shape is {pixels.shape}).")
+        raise ImageRejected("empty-picture", f"The picture has no pixels to look at (its shape is {pixels.shape}).")
     height, width = pixels.shape[:2]
     view = window(card, width, height)
     box = (view.left, view.top, view.left + view.width, view.top + view.height)

@@ -26,7 +26,7 @@ _MEDIA_TYPES = {
 class Limits:
     """The largest picture that is let in; sizes in bytes and pixels."""
 
-    max_bytes: int = 100_000_000
+    max_bytes: int = 2**30
     max_pixels: int = 200_000_000
     max_side: int = 65_500
     max_frames: int = 1000

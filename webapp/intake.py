@@ -15,11 +15,12 @@ from typing import Any
 from django.conf import settings
 
 from webapp.access.actors import NOBODY, Actor
-from webapp.access.identify import ACTOR, bearer, identify, session_user
+from webapp.access.identify import ACTOR, bearer, identify, session_user, why_nobody
 from webapp.api.lane import in_lane
 from webapp.api.problems import problem_response
 from webapp.errors import NoSpace, NotSignedIn, OspreyError, TooLarge, TooMany
 from webapp.images.keep import FIELDS, PARTS
+from webapp.images.quota import check_quota
 from webapp.receive import Receiver, leave_nothing
 
 Scope = MutableMapping[str, Any]
@@ -99,7 +100,9 @@ class Intake:
             raise NoSpace("The disk of this site is full. Nothing was stored; its admin has to make room.")
         actor = await _who(scope, headers)
         if actor is NOBODY:
-            raise NotSignedIn("Sign in, or send a token: `Authorization: Bearer osp_…`.")
+            raise NotSignedIn(why_nobody(peer=_peer(scope), headers=headers))
+        if settings.USER_QUOTA_BYTES or settings.SITE_QUOTA_BYTES:
+            await in_lane(check_quota, user=actor.user, more=length)
         return actor
 
     async def _read(self, receiver: Receiver, headers: dict[str, str], receive: Receive) -> None:
@@ -111,10 +114,14 @@ class Intake:
 
 
 async def _who(scope: Scope, headers: dict[str, str]) -> Actor:
-    peer = scope["client"][0] if scope.get("client") else None
+    peer = _peer(scope)
     if bearer(headers) is None and settings.SESSION_COOKIE_NAME not in headers.get("cookie", ""):
         return identify(peer=peer, headers=headers)
     return await in_lane(_look_up, peer, headers)
+
+
+def _peer(scope: Scope) -> str | None:
+    return scope["client"][0] if scope.get("client") else None
 
 
 def _look_up(peer: str | None, headers: dict[str, str]) -> Actor:

@@ -9,6 +9,7 @@ import { FINAL } from "./words.js";
 const SENDERS = 4;
 const MANIFEST_CHUNK = 1000;
 const CHECK_CHUNK = 200;
+const FIRST_CHECK = 8;
 const HASHED_AHEAD = 64;
 const FEW = 3; // so few files go at once: asking first whether they are here would only cost time
 const WATCHED = 20; // a person waits for so few; more of them stand back behind calls and single pictures
@@ -140,8 +141,10 @@ export class Queue extends EventTarget {
 
   async checkAll(work) {
     try {
-      for (let from = 0; from < work.length; from += CHECK_CHUNK) {
-        const chunk = work.slice(from, from + CHECK_CHUNK);
+      // Small questions first, so that sending begins at once.
+      let size = FIRST_CHECK;
+      for (let from = 0; from < work.length; from += size, size = Math.min(CHECK_CHUNK, size * 2)) {
+        const chunk = work.slice(from, from + size);
         for (const row of chunk) await this.hashOne(row);
         await this.askWhatIsHere(chunk.filter((row) => row.sha256 && row.state === "hashing"));
         while (this.ready.length > HASHED_AHEAD && !this.isStopped) await pause(100);

@@ -48,8 +48,8 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site() -> Site:
-    return Site(Path("/tmp/pages/data"), port=8123)
+def site(shared_site: Site) -> Site:
+    return shared_site
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,6 @@ from tests.browser.conftest import Open, all_settled, chips, keep
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
-import os as _os, time as _t
-SHIFT = int(_t.time()) % 10**7 * 100
 CAT = Path(skimage.__file__).parent / "data" / "chelsea.png"
 
 
@@ -95,7 +93,7 @@ def test_a_pasted_picture_is_recognised(open_page: Open, tmp_path: Path) -> None
 
 def test_a_card_with_broken_files_ends_with_each_in_a_true_state(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/")
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 7", start=SHIFT + 7000))
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 7", start=7000))
     all_settled(page)
     assert chips(page) == {"done": 12, "already here": 2, "rejected": 5}
     expect(page.locator("#side-files")).to_contain_text("Left out 3 side files")
@@ -112,7 +110,7 @@ def test_a_card_with_broken_files_ends_with_each_in_a_true_state(open_page: Open
 
 def test_an_upload_opens_by_its_address_in_another_browser(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/")
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 8", start=SHIFT + 8000, good=4))
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 8", start=8000, good=4))
     all_settled(page)
     address = page.locator("#open-upload").get_attribute("href")
     other = open_page(address)
@@ -128,7 +126,7 @@ def test_an_upload_opens_by_its_address_in_another_browser(open_page: Open, tmp_
 def test_a_refresh_in_the_middle_loses_nothing_and_asks_for_nothing(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/")
     sent = hold_back(page, after=4)
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 9", start=SHIFT + 9000, good=10))
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 9", start=9000, good=10))
     expect(page.locator("#progress-words")).to_contain_text("of 17 files settled")
     wait_for(page, lambda: len(sent) > 4)
     page.unroute_all(behavior="ignoreErrors")
@@ -145,7 +143,7 @@ def test_bytes_that_are_gone_after_a_refresh_are_asked_for_once_and_only_they_ar
 ) -> None:
     page = open_page("/p/animals/recognise/", bypass_csp=True)
     sent = hold_back(page, after=3)
-    folder = card(tmp_path / "Card 10", start=SHIFT + 10_000, good=10)
+    folder = card(tmp_path / "Card 10", start=10_000, good=10)
     page.set_input_files("#pick-folder", folder)
     wait_for(page, lambda: len(sent) > 3)
     page.unroute_all(behavior="ignoreErrors")
@@ -184,7 +182,7 @@ def test_a_server_that_is_away_for_a_moment_costs_only_time(open_page: Open, tmp
             route.continue_()
 
     page.route("**/file?*", flaky)
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 11", start=SHIFT + 11_000, good=6))
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 11", start=11_000, good=6))
     all_settled(page)
     assert chips(page) == {"done": 6, "already here": 2, "rejected": 5}
 
@@ -192,7 +190,7 @@ def test_a_server_that_is_away_for_a_moment_costs_only_time(open_page: Open, tmp
 def test_pause_holds_and_go_on_goes_on(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/")
     hold_back(page, after=2)
-    page.set_input_files("#pick-folder", card(tmp_path / "Card 12", start=SHIFT + 12_000, good=6))
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 12", start=12_000, good=6))
     page.get_by_role("button", name="Pause").click()
     page.unroute_all(behavior="ignoreErrors")
     sent: list[str] = []
@@ -205,7 +203,7 @@ def test_pause_holds_and_go_on_goes_on(open_page: Open, tmp_path: Path) -> None:
 
 def test_a_zip_is_unpacked_and_each_picture_answered(open_page: Open, tmp_path: Path) -> None:
     path = tmp_path / "trip.zip"
-    members = {f"trip/{number}.jpg": pictures.jpeg(seed=SHIFT + 13_000 + number) for number in range(5)}
+    members = {f"trip/{number}.jpg": pictures.jpeg(seed=13_000 + number) for number in range(5)}
     path.write_bytes(pictures.archive({**members, "trip/bad.jpg": b"nothing"}))
     page = open_page("/p/animals/recognise/")
     page.set_input_files("#pick-files", path)

@@ -51,7 +51,7 @@ def test_embeddings_can_be_left_out(colours: LoadedPipeline) -> None:
 
 def test_a_picture_without_pixels_fails_alone(colours: LoadedPipeline) -> None:
     odd = Decoded(np.zeros((0, 10, 3), np.uint8), 10, 0)
-    assert labels(colours.recognise([plain(RED), odd, plain(BLUE)])) == ["red", "empty_picture", "blue"]
+    assert labels(colours.recognise([plain(RED), odd, plain(BLUE)])) == ["red", "empty-picture", "blue"]
 
 
 def test_no_pictures_give_no_answers(colours: LoadedPipeline) -> None:
@@ -101,7 +101,7 @@ def test_out_of_memory_halves_the_batch_goes_on_and_is_remembered(colours: Loade
 def test_when_not_even_one_picture_fits_each_fails_with_a_reason(colours: LoadedPipeline) -> None:
     pipeline, _ = cramped(colours, room=0)
     answers = pipeline.recognise([plain(RED)] * 2)
-    assert labels(answers) == ["out_of_memory"] * 2
+    assert labels(answers) == ["out-of-memory"] * 2
 
 
 class Broken(Cramped):
@@ -116,7 +116,7 @@ class Broken(Cramped):
 def test_an_answer_that_is_no_number_fails_alone(colours: LoadedPipeline) -> None:
     stage = colours.stages["classifier"]
     pipeline = replace(colours, stages={"classifier": Stage("classifier", stage.card, Broken(stage, 99))})
-    assert labels(pipeline.recognise([plain(RED)] * 3)) == ["red", "no_answer", "red"]
+    assert labels(pipeline.recognise([plain(RED)] * 3)) == ["red", "no-answer", "red"]
 
 
 def test_a_damaged_network_is_never_loaded(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
+from webapp.images import quota
 from webapp.images.keep import FIELDS, PARTS, Part
+from webapp.images.models import File
 from webapp.intake import Intake
 
 BOUNDARY = "edge"
@@ -183,3 +185,25 @@ def test_other_routes_pass_untouched() -> None:
     _, _, inner, _ = call(b"abc", path="/api/v1/projects")
     assert inner.body == b"abc"
     assert PARTS not in inner.scope
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_site_that_is_over_its_quota_says_so_before_a_byte_is_read(settings: Settings) -> None:
+    File.objects.create(sha256="0" * 64, size=900, media_type="image/jpeg", storage_key="0/0.jpg")
+    settings.SITE_QUOTA_BYTES = 1000
+    quota._sums.clear()
+    status, problem, _, sender = call(b"x", headers=[length(101)])
+    assert (status, problem["code"], sender.taken) == (507, "over-quota", 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_picture_that_still_fits_the_quota_is_taken(settings: Settings) -> None:
+    File.objects.create(sha256="0" * 64, size=900, media_type="image/jpeg", storage_key="0/0.jpg")
+    settings.SITE_QUOTA_BYTES = 1000
+    quota._sums.clear()
+    assert call(b"x" * 100, headers=[length(100)])[0] == 200
+
+
+def test_the_refusal_of_a_foreign_page_says_why() -> None:
+    _, problem, _, _ = call(b"x", headers=[(b"origin", b"https://elsewhere.example")])
+    assert (problem["code"], "another site's page" in problem["detail"]) == ("not-signed-in", True)

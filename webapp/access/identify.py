@@ -37,6 +37,17 @@ def identify(*, peer: str | None, headers: Mapping[str, str], user: User | None 
     return NOBODY
 
 
+def why_nobody(*, peer: str | None, headers: Mapping[str, str]) -> str:
+    """Why `identify` found nobody, and what to do."""
+    if bearer(headers) is not None:
+        return "This token is unknown, expired or revoked. Make a new one on your account page or by ./osprey token."
+    how = "Sign in, or send a token: `Authorization: Bearer osp_…`."
+    broken = open_mode.violation(peer=peer, headers=headers) if settings.OPEN_MODE else None
+    if broken is None:
+        return how
+    return f"Without signing in, only this machine's own browser and curl are served, and {broken}. {how}"
+
+
 def session_user(headers: Mapping[str, str]) -> User | None:
     """The person of the session cookie, checked as Django's own middleware checks it."""
     cookie = SimpleCookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)

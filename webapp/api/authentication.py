@@ -11,9 +11,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from webapp.access import open_mode
 from webapp.access.actors import Actor, Via
-from webapp.access.identify import actor_of, bearer
+from webapp.access.identify import actor_of, why_nobody
 from webapp.access.models import User
 from webapp.api.problems import csrf_failed
 from webapp.errors import NotSignedIn
@@ -33,7 +32,8 @@ def caller_of(request: HttpRequest) -> Actor:
     """The actor of a call; raises NotSignedIn for nobody and Forbidden for a session without its CSRF token."""
     actor = actor_of(request)
     if actor.via is Via.NOBODY:
-        raise NotSignedIn(_why_nobody(request))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        raise NotSignedIn(why_nobody(peer=request.META.get("REMOTE_ADDR"), headers=headers))
     if actor.via is Via.SESSION:
         check_csrf(request)
     return actor
@@ -53,17 +53,6 @@ def check_csrf(request: HttpRequest) -> None:
     reason = check.process_view(request, check_csrf, (), {})  # type: ignore[arg-type]
     if reason:
         csrf_failed(request, str(reason))
-
-
-def _why_nobody(request: HttpRequest) -> str:
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    if bearer(headers) is not None:
-        return "This token is unknown, expired or revoked. Make a new one on your account page or by ./osprey token."
-    how = "Sign in, or send a token: `Authorization: Bearer osp_…`."
-    if settings.OPEN_MODE:
-        broken = open_mode.violation(peer=request.META.get("REMOTE_ADDR"), headers=headers)
-        return f"Without signing in, only this machine's own browser and curl are served, and {broken}. {how}"
-    return how
 
 
 class ActorAuthentication(BaseAuthentication):

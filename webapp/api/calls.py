@@ -6,24 +6,25 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from webapp.access.actors import Actor
 from webapp.access.require import allowed
 from webapp.access.table import Action
 from webapp.api.problems import BadRequest
-from webapp.errors import Conflict, Invalid, OspreyError, Unavailable
+from webapp.errors import Conflict, Invalid, OspreyError, TooMany, Unavailable
 from webapp.images.keep import Part
 from webapp.images.models import Upload
 from webapp.images.uploads import open_upload
 from webapp.predictions.accept import accept_image
-from webapp.predictions.health import queue_depth, site_health
+from webapp.predictions.health import queue_depth, site_health, waiting_calls
 from webapp.predictions.models import Prediction, Priority
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 
 IMAGE_FIELDS = ("", "image", "file")
-SITE_FAULTS = {"original-missing", "unreadable", "out_of_memory", "no_answer"}
+SITE_FAULTS = {"original-missing", "unreadable", "out-of-memory", "no-answer"}
 KEPT_DAYS = 512
 ROW_LASTS_SECONDS = 1.0
 
@@ -43,6 +44,8 @@ _uploads: dict[tuple[int, int | None, str], Upload] = {}
 def take_call(*, actor: Actor, slug: str, parts: list[Part], name: str = "") -> Taken:
     """Accept the picture of one call, ahead of all that nobody waits for."""
     part = the_picture(parts)
+    if waiting_calls() >= settings.MAX_PENDING_CALLS:
+        raise TooMany("As many calls wait for an answer as this site keeps waiting; call again shortly.", retry_after=5)
     project = project_of_call(actor, slug)
     accepted = accept_image(
         actor=actor,

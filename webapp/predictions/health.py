@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from webapp import queue
-from webapp.predictions.models import Prediction, Worker
+from webapp.predictions.models import Prediction, Priority, Worker
 from webapp.runstate import is_alive
 from webapp.versions.models import Version
 
@@ -94,6 +94,15 @@ def _workers(problems: list[str]) -> dict[str, Any]:
 def _is_dead_here(worker: Worker) -> bool:
     """A worker of this machine that was killed: its last heartbeat is fresh for some seconds yet."""
     return worker.host == socket.gethostname() and not is_alive(worker.pid)
+
+
+def waiting_calls() -> int:
+    """How many calls wait for an answer; by hand, since each call asks."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*) FROM predictions_prediction WHERE state = 'pending' AND priority = %s", [Priority.CALL]
+        )
+        return int(cursor.fetchone()[0])
 
 
 def queue_depth() -> dict[str, Any]:

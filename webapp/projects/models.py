@@ -36,7 +36,10 @@ class Project(models.Model):
     sequence_gap_seconds = models.PositiveIntegerField(default=60)
     sequence_longest_seconds = models.PositiveIntegerField(default=900)
     coordinates_decimals = models.SmallIntegerField(
-        null=True, blank=True, help_text="Decimals of a degree shown to people below curator; empty: all, -1: none"
+        default=2,  # about a kilometre: exact places of rare animals draw poachers
+        null=True,
+        blank=True,
+        help_text="Decimals of a degree shown to people below curator; empty: all, -1: none",
     )
     options = models.JSONField(default=dict, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")

@@ -52,6 +52,7 @@ class Migration(migrations.Migration):
                     "coordinates_decimals",
                     models.SmallIntegerField(
                         blank=True,
+                        default=2,
                         help_text="Decimals of a degree shown to people below curator; empty: all, -1: none",
                         null=True,
                     ),
