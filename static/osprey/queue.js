@@ -1,9 +1,10 @@
 // One upload of this browser: its list, its bytes on their way, and what became of each file.
-import { Problem, backOff, get, insist, patch, pause, post, sendBytes } from "./api.js";
+import { Problem, backOff, get, insist, patch, pause, post } from "./api.js";
 import { fromHandles } from "./gather.js";
 import { fingerprint } from "./hash.js";
 import { Lease } from "./lease.js";
 import * as store from "./store.js";
+import { isZip, manifestLine, transmit } from "./transmit.js";
 import { FINAL } from "./words.js";
 
 const SENDERS = 4;
@@ -14,12 +15,6 @@ const HASHED_AHEAD = 64;
 const FEW = 3; // so few files go at once: asking first whether they are here would only cost time
 const WATCHED = 20; // a person waits for so few; more of them stand back behind calls and single pictures
 const SERVER_TRIES = 8;
-
-const isZip = (path) => /\.zip$/i.test(path);
-
-function manifestLine({ path, size, mtime }) {
-  return { path, size, modified_at_ms: Math.round(mtime) };
-}
 
 /** Fires `change` (rows that changed) and `status` (anything about the whole). */
 export class Queue extends EventTarget {
@@ -32,7 +27,6 @@ export class Queue extends EventTarget {
     this.isPaused = false;
     this.missing = 0; // files this browser no longer holds
     this.trouble = "";
-    this.sentBytes = 0;
     this.startedAt = Date.now();
     this.controllers = new Set();
     this.changed = new Set();
@@ -134,7 +128,7 @@ export class Queue extends EventTarget {
     this.status();
   }
 
-  async passAll(work) {
+  passAll(work) {
     this.ready.push(...work);
     this.isHashing = false;
   }
@@ -212,8 +206,8 @@ export class Queue extends EventTarget {
       this.touch(row, { state: "sending", progress: 0 });
       try {
         const onProgress = (loaded) => this.touch(row, { progress: blob.size ? loaded / blob.size : 1 });
-        const answer = await this.transmit(row, blob, { onProgress, signal: controller.signal });
-        await this.accepted(row, answer, blob.size);
+        const answer = await transmit(this.uid, row.path, blob, this.rows.length <= WATCHED, { onProgress, signal: controller.signal });
+        await this.accepted(row, answer);
         return;
       } catch (problem) {
         if (!(await this.tryAgain(row, problem))) return;
@@ -223,18 +217,7 @@ export class Queue extends EventTarget {
     }
   }
 
-  transmit(row, blob, options) {
-    if (!isZip(row.path)) {
-      const priority = this.rows.length <= WATCHED ? "interactive" : "bulk";
-      return sendBytes(`/uploads/${this.uid}/file`, { path: row.path, priority }, blob, options);
-    }
-    const form = new FormData();
-    form.append("file", blob, row.path);
-    return sendBytes(`/uploads/${this.uid}/zip`, {}, form, { ...options, method: "POST" });
-  }
-
-  async accepted(row, answer, size) {
-    this.sentBytes += size;
+  async accepted(row, answer) {
     if (this.trouble) this.status("");
     const state = isZip(row.path) ? "unpacking" : answer.state === "duplicate" ? "duplicate" : "received";
     this.settleRow(row, { state, progress: 1, image: answer.image ?? null, prediction: answer.prediction ?? null, item: answer.item });

@@ -4,6 +4,7 @@ import { pressFix, showAnswer } from "./answer.js";
 import { $, announce, data, h, onKeys, show, toast } from "./dom.js";
 import { follow } from "./events.js";
 import { fetchAnswer } from "./fetch-answer.js";
+import { paintRow } from "./file-row.js";
 import { fromDrop, fromFiles, fromPaste, withUniquePaths } from "./gather.js";
 import { Queue } from "./queue.js";
 import { RowList } from "./rows.js";
@@ -23,30 +24,6 @@ let rate = { at: 0, settled: 0, perSecond: 0 };
 const localPictures = new Map(); // row -> object URL of its own file
 
 const list = new RowList($("#files"), { height: ROW_HEIGHT, paint: paintRow, choose: showRow });
-
-// ---- rows ----
-
-function rowWords(row) {
-  if (row.state === "sending") return `sending ${Math.round((row.progress || 0) * 100)} %`;
-  if (row.code === "archive") return row.state === "done" ? "unpacked" : "unpacking";
-  if (row.state === "queued" && !row.file && !row.isStored) return "choose it again";
-  if ((row.state === "done" || row.state === "duplicate") && row.label) return `${row.label}`;
-  return stateWord(row.state);
-}
-
-function paintRow(element, row) {
-  const parts = (element.parts ??= {
-    dot: h("span", { class: "dot" }), name: h("span", { class: "row-name" }), words: h("span", { class: "row-words" }), sure: h("span", { class: "row-sure" }),
-  });
-  if (!element.firstChild) element.append(parts.dot, parts.name, parts.words, parts.sure);
-  parts.dot.className = `dot is-${row.state}`;
-  parts.name.textContent = row.path;
-  parts.name.title = row.path;
-  parts.words.textContent = row.fixed ? `${row.fixed} (you)` : rowWords(row);
-  parts.words.className = `row-words is-${row.state}${row.label ? " has-label" : ""}`;
-  parts.words.title = row.reason || "";
-  parts.sure.textContent = row.label && FINAL.has(row.state) ? (row.state === "duplicate" ? "already here" : percent(row.score)) : "";
-}
 
 // ---- the answer ----
 

@@ -111,9 +111,9 @@ function fill(element, item) {
   const hasAnswer = Boolean(item.label);
   element.className = `card-item is-${item.state}`;
   element.replaceChildren(...[
-    h("span", { class: "thumb" }, thumbnailOf(item) ?? h("span", { class: "no-thumb", text: stateWord(item.state) })),
+    h("span", { class: "thumb" }, thumbnailOf(item) ?? h("span", { class: "no-thumb", text: "no picture" })),
     h("span", { class: "card-label", text: item.label ?? stateWord(item.state) }),
-    h("span", { class: "card-sure", text: hasAnswer && item.score !== null ? `${confidence(item.score)}, ${percent(item.score)}` : item.state === "done" ? "" : stateWord(item.state) }),
+    hasAnswer && item.score !== null && h("span", { class: "card-sure", text: `${confidence(item.score)}, ${percent(item.score)}` }),
     h("span", { class: "card-path", text: baseName(item.path), title: item.path }),
     item.reason ? h("span", { class: "card-reason", text: item.reason }) : null,
     item.state === "duplicate" ? h("span", { class: "card-mark", text: "already here" }) : null,

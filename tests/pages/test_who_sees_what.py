@@ -83,8 +83,8 @@ def test_open_mode_lets_a_guest_recognise_and_nothing_more(open_mode: Cast) -> N
 
 
 def test_open_mode_is_not_for_those_who_come_from_elsewhere(open_mode: Cast) -> None:
-    assert Client(headers={"host": "127.0.0.1"}).get("/", headers={"x-forwarded-for": "10.0.0.9"}).status_code == SIGN_IN
-    assert Client(headers={"host": "localhost", "origin": "http://evil.example"}).get("/").status_code == SIGN_IN
+    for told in ({"x-forwarded-for": "10.0.0.9"}, {"origin": "http://evil.example"}):
+        assert Client(headers={"host": "127.0.0.1", **told}).get("/").status_code == SIGN_IN
 
 
 def test_an_address_nobody_knows_says_so_in_the_frame_of_the_site(cast: Cast) -> None:

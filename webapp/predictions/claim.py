@@ -62,13 +62,18 @@ class Claim:
 NOTHING = Claim("", ())
 
 
-def next_pipelines(limit: int) -> list[int]:
-    """The pipelines of the next rows to claim, most urgent first: a worker loads before it claims."""
+def next_pipelines(limit: int, *, without: Sequence[int] = ()) -> list[int]:
+    """The pipelines of the next rows to claim, most urgent first: a worker loads before it claims.
+
+    `without` leaves out pipelines that cannot be used, whose rows would hide those behind them.
+    """
+    others = f" AND pipeline_id NOT IN ({', '.join(['%s'] * len(without))})" if without else ""
     with connection.cursor() as cursor:
         # By hand: a drain asks at each step, and the ORM writes this longer than the database runs it.
         cursor.execute(
-            "SELECT pipeline_id FROM predictions_prediction WHERE state = 'pending' ORDER BY priority, id LIMIT %s",
-            [limit],
+            f"SELECT pipeline_id FROM predictions_prediction WHERE state = 'pending'{others} "
+            "ORDER BY priority, id LIMIT %s",
+            [*without, limit],
         )
         return list(dict.fromkeys(row[0] for row in cursor.fetchall()))
 

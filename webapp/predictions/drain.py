@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 from django.conf import settings
 
@@ -89,8 +90,10 @@ class Drainer:
         while batch is not None:
             follows = None
             if not batch.claim.alone:
-                follows = self._begin(deadline, may_be_alone=False)
-            done += self._finish(batch)
+                with self._freeing(batch.claim):
+                    follows = self._begin(deadline, may_be_alone=False)
+            with self._freeing(follows and follows.claim):
+                done += self._finish(batch)
             batch = follows or self._begin_or_rearm(deadline)
         if time.monotonic() >= deadline and not self.is_stopping():
             queue.rearm("gpu")
@@ -123,17 +126,25 @@ class Drainer:
         """Claim the next batch and start decoding it; None when nothing waits, time is up, or we shall stop."""
         if self._is_over(deadline):
             return None
-        ready = [pipeline for pipeline in next_pipelines(LOOK_AHEAD) if self.host.get(pipeline) is not None]
-        held = claim(limit=settings.BATCH_SIZE, worker=self.name, pipelines=ready, may_be_alone=may_be_alone)
+        held = claim(limit=settings.BATCH_SIZE, worker=self.name, pipelines=self._ready(), may_be_alone=may_be_alone)
         if held is NOTHING:
             return None
         self.held.add(held.token)
         self.doing = f"{len(held.works)} pictures"
-        looks = [
-            self._threads.submit(look_at, work, self._hosted(work.pipeline_id).pipeline, self._measurer)
-            for work in held.works
-        ]
+        with self._freeing(held):
+            looks = [
+                self._threads.submit(look_at, work, self._hosted(work.pipeline_id).pipeline, self._measurer)
+                for work in held.works
+            ]
         return Begun(held, tuple(looks))
+
+    def _ready(self) -> list[int]:
+        """Loaded pipelines that rows wait for, no more than stay loaded together; each that fails is looked past."""
+        while True:
+            waiting = next_pipelines(LOOK_AHEAD, without=self.host.unusable())
+            ready = list(islice((pipeline for pipeline in waiting if self.host.get(pipeline) is not None), KEEP))
+            if ready or not waiting:
+                return ready
 
     def _hosted(self, pipeline_id: int) -> Hosted:
         hosted = self.host.get(pipeline_id)
@@ -142,7 +153,7 @@ class Drainer:
         return hosted
 
     def _finish(self, begun: Begun) -> int:
-        with self._holding(begun.claim):
+        with self._freeing(begun.claim):
             looked = [future.result() for future in begun.looks]
             results = self._recognise(begun.claim, looked)
             pipelines = {result.work.pipeline_id for result in results}
@@ -151,19 +162,26 @@ class Drainer:
                 results=results,
                 names={pipeline: self._hosted(pipeline).names for pipeline in pipelines},
             )
+            self._let_go(begun.claim)
             return len(results)
 
     @contextmanager
-    def _holding(self, held: Claim) -> Iterator[None]:
-        """An error that is no picture's own frees the rows, so that they are tried again, a bounded number of times."""
+    def _freeing(self, held: Claim | None) -> Iterator[None]:
+        """An error that is no picture's own frees the rows, so that they are tried again, a bounded number of times.
+
+        First the token goes: a lease that the heartbeat went on extending would keep its rows from everybody.
+        """
         try:
             yield
         except Exception as error:
-            put_back(held, f"{type(error).__name__}: {error}")
+            if held is not None:
+                self._let_go(held)
+                put_back(held, f"{type(error).__name__}: {error}")
             raise
-        finally:
-            self.held.discard(held.token)
-            self.doing = ""
+
+    def _let_go(self, held: Claim) -> None:
+        self.held.discard(held.token)
+        self.doing = ""
 
     def _recognise(self, held: Claim, looked: list[Looked | Failure]) -> list[Result]:
         results: dict[int, Result] = {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from classifier.engine import LoadedPipeline, load_pipeline
 from classifier.errors import ModelError
@@ -46,9 +47,14 @@ class EngineHost:
         if pipeline_id in self._hosted:
             self._hosted.move_to_end(pipeline_id)
             return self._hosted[pipeline_id]
-        if time.monotonic() - self._failed.get(pipeline_id, -TRY_AGAIN_SECONDS) < TRY_AGAIN_SECONDS:
-            return None
-        return self._load(pipeline_id)
+        return None if self._failed_lately(pipeline_id) else self._load(pipeline_id)
+
+    def unusable(self) -> list[int]:
+        """Pipelines that failed to load a moment ago."""
+        return [pipeline_id for pipeline_id in self._failed if self._failed_lately(pipeline_id)]
+
+    def _failed_lately(self, pipeline_id: int) -> bool:
+        return time.monotonic() - self._failed.get(pipeline_id, -TRY_AGAIN_SECONDS) < TRY_AGAIN_SECONDS
 
     def loaded(self) -> dict[str, str]:
         """Digest -> words of the back end, for the heartbeat."""
@@ -62,10 +68,12 @@ class EngineHost:
         try:
             spec = _spec(row)
             pipeline = load_pipeline(spec, device=settings.DEVICE, cache=settings.DATA_DIR / "cache" / "compiled")
-        except ModelError as error:
+        except DatabaseError:
+            raise
+        except Exception as error:  # a back end raises what it likes, and one model must not stop the others
             self._failed[pipeline_id] = time.monotonic()
-            self.problem = str(error)
-            log.error("pipeline %s cannot be used: %s", row, error)
+            self.problem = str(error) if isinstance(error, ModelError) else f"{row}: {type(error).__name__}: {error}"
+            log.error("pipeline %s cannot be used: %s", row, error, exc_info=not isinstance(error, ModelError))
             return None
         self._failed.pop(pipeline_id, None)
         self.problem = ""
