@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 DONE = "osprey:done"
 UPLOADS = "osprey:upload:"
+PATTERNS = (DONE, f"{UPLOADS}*")
 RECENT = 4096
+RECENT_SECONDS = 10.0
+"""Longer than it takes from the commit of a row to the wait for it; what is tried again later is waited for anew."""
 BACKLOG = 1000
 
 
@@ -55,23 +58,23 @@ class Bus:
     def __init__(self) -> None:
         self.connected = False
         self._recent: OrderedDict[int, float] = OrderedDict()
-        self._waiting: dict[int, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[int, set[asyncio.Future[bool]]] = {}
         self._streams: dict[str, set[asyncio.Queue[tuple[str, Any]]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        if self._task is None or self._task.done():
+        if settings.HAS_REDIS and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._listen(), name="osprey events")
 
     async def done(self, prediction_id: int, seconds: float) -> bool:
-        """Wait for news of one prediction. False after `seconds`, or at once while nothing can be heard."""
+        """Wait for news of one prediction. False after `seconds`, or earlier when some news may have been lost."""
         self.start()
-        if prediction_id in self._recent:
+        if time.monotonic() - self._recent.get(prediction_id, -RECENT_SECONDS) < RECENT_SECONDS:
             return True
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(prediction_id, set()).add(waiter)
         try:
-            await asyncio.wait_for(waiter, seconds)
+            return await asyncio.wait_for(waiter, seconds)
         except TimeoutError:
             return False
         finally:
@@ -80,7 +83,6 @@ class Bus:
                 waiters.discard(waiter)
                 if not waiters:
                     self._waiting.pop(prediction_id, None)
-        return True
 
     @contextlib.asynccontextmanager
     async def stream(self, channels: Iterable[str]) -> AsyncIterator[asyncio.Queue[tuple[str, Any]]]:
@@ -104,17 +106,26 @@ class Bus:
                 await self._listen_once()
             except (redis.RedisError, OSError) as error:
                 log.info("news are not heard at present: %s", error)
-            self.connected = False
+            finally:
+                self._hears(False)
             await asyncio.sleep(0.5)
+
+    def _hears(self, connected: bool) -> None:
+        """Whoever waits looks for himself: the news of the moment between may be lost."""
+        if connected == self.connected:
+            return
+        self.connected = connected
+        self._tell(list(self._waiting), news=False)
 
     async def _listen_once(self) -> None:
         connection = redis.asyncio.Redis.from_url(settings.REDIS_URL)
         try:
             async with connection.pubsub() as subscription:
-                await subscription.psubscribe("osprey:done", f"{UPLOADS}*")
-                self.connected = True
+                await subscription.psubscribe(*PATTERNS)
                 async for message in subscription.listen():
-                    if message["type"] == "pmessage":
+                    if message["type"] == "psubscribe":
+                        self._hears(message["data"] == len(PATTERNS))
+                    elif message["type"] == "pmessage":
                         self._spread(message["channel"].decode(), json.loads(message["data"]))
         finally:
             await connection.aclose()
@@ -131,11 +142,16 @@ class Bus:
         now = time.monotonic()
         for key in prediction_ids:
             self._recent[key] = now
-            for waiter in self._waiting.get(key, ()):
-                if not waiter.done():
-                    waiter.set_result(None)
+            self._recent.move_to_end(key)
+        self._tell(prediction_ids, news=True)
         while len(self._recent) > RECENT:
             self._recent.popitem(last=False)
+
+    def _tell(self, prediction_ids: Iterable[int], *, news: bool) -> None:
+        for key in prediction_ids:
+            for waiter in self._waiting.get(key, ()):
+                if not waiter.done():
+                    waiter.set_result(news)
 
 
 _buses: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Bus] = weakref.WeakKeyDictionary()

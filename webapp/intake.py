@@ -17,7 +17,7 @@ from django.conf import settings
 from webapp.access.actors import NOBODY, Actor
 from webapp.access.identify import ACTOR, bearer, identify, session_user, why_nobody
 from webapp.api.lane import in_lane
-from webapp.api.problems import problem_response
+from webapp.api.problems import as_error, problem_response
 from webapp.errors import NoSpace, NotSignedIn, OspreyError, TooLarge, TooMany
 from webapp.images.keep import FIELDS, PARTS
 from webapp.images.quota import check_quota
@@ -31,6 +31,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TOGETHER = 256
 """Uploads one process reads at the same time; more are asked to come again."""
+ELSEWHERE = "The body has more than {:,} bytes, the most that is taken here. Pictures go to /api/v1/classify."
 
 
 @dataclass(frozen=True)
@@ -61,22 +62,37 @@ class Intake:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._route(scope)
-        if route is None:
+        if scope["type"] != "http":
             await self.inner(scope, receive, send)
-            return
-        receiver = Receiver(limit=route.most_bytes, most_files=route.most_files)
+        elif route is None:
+            await self._pass_on(scope, receive, send)
+        else:
+            receiver = Receiver(limit=route.most_bytes, most_files=route.most_files)
+            try:
+                await self._take(receiver, route, scope, receive, send)
+            finally:
+                leave_nothing(receiver.parts)
+
+    async def _take(self, receiver: Receiver, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             headers = _headers(scope)
             scope[ACTOR] = await self._admit(scope, headers, route)
             await self._read(receiver, headers, receive)
-        except OspreyError as error:
-            leave_nothing(receiver.parts)
-            await _refuse(error, scope, send)
+        except Exception as error:  # a database that is away is a problem with words here too
+            await _refuse(as_error(error), scope, send)
             return
-        try:
-            await self.inner(_emptied(scope, receiver), _body_is_read(receive), send)
-        finally:
-            leave_nothing(receiver.parts)
+        await self.inner(_emptied(scope, receiver), _body_is_read(receive), send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Django puts the body of any call onto the disk, without bound and before it asks who calls: bound it here."""
+        body = Bounded(receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        length = _headers(scope).get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length) > body.limit:
+            body.is_over = True
+        else:
+            await self.inner(scope, body, send)
+        if body.is_over:
+            await _refuse(TooLarge(ELSEWHERE.format(body.limit)), scope, send)
 
     def _route(self, scope: Scope) -> Route | None:
         if scope["type"] != "http" or scope["method"] not in ("POST", "PUT"):
@@ -111,6 +127,24 @@ class Intake:
             await receiver.read(headers, receive)
         finally:
             self.reading -= 1
+
+
+class Bounded:
+    """A body that ends as if the sender had gone once it is over its limit: Django then stops, and answers nothing."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self.receive = receive
+        self.limit = limit
+        self.is_over = False
+        self._total = 0
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self._total += len(message.get("body", b""))
+        if self._total <= self.limit:
+            return message
+        self.is_over = True
+        return {"type": "http.disconnect"}
 
 
 async def _who(scope: Scope, headers: dict[str, str]) -> Actor:

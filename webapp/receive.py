@@ -13,12 +13,13 @@ from typing import IO, Any
 from django.conf import settings
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
-from webapp.errors import Invalid, NoSpace, OspreyError, TooLarge
+from webapp.errors import NoSpace, OspreyError, TooLarge
 from webapp.images.keep import Part
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 MOST_FIELD_BYTES = 64 * 1024
+"""Of all fields together: they are held in memory."""
 DISK_LOOK_BYTES = 64 * 2**20
 """A body without a length is measured against the free disk each time this much has come."""
 
@@ -27,6 +28,11 @@ class Gone(OspreyError):
     """The sender went away in mid-body."""
 
     code = "incomplete"
+    status = 400
+
+
+class TooManyFiles(OspreyError):
+    code = "too-many-files"
     status = 400
 
 
@@ -65,6 +71,7 @@ class Receiver:
         self.fields: dict[str, str] = {}
         self._total = 0
         self._looked_at = 0
+        self._in_fields = 0
         self._writer: FileWriter | None = None
         self._field: tuple[str, bytearray] | None = None
 
@@ -108,15 +115,16 @@ class Receiver:
             self._writer.write(event)
         elif self._field is not None:
             self._field[1].extend(event)
-            if len(self._field[1]) > MOST_FIELD_BYTES:
-                raise TooLarge(f"The form field {self._field[0]!r} is longer than {MOST_FIELD_BYTES:,} bytes.")
+            self._in_fields += len(event)
+            if self._in_fields > MOST_FIELD_BYTES:
+                raise TooLarge(f"The form fields beside the files have more than {MOST_FIELD_BYTES:,} bytes.")
 
     def _begin(self, segment: MultipartSegment) -> None:
         if segment.filename is None:
             self._field = (segment.name or "", bytearray())
             return
         if len(self.parts) >= self.most_files:
-            raise Invalid(f"At most {self.most_files} file(s) can be sent in one request here.", status=400)
+            raise TooManyFiles(f"At most {self.most_files:,} {'file' if self.most_files == 1 else 'files'} in one request here.")
         self._writer = FileWriter(
             field=segment.name or "", filename=segment.filename, content_type=segment.content_type or ""
         )

@@ -31,6 +31,16 @@ INCOMING_DIR = STORE_DIR / "incoming"
 DERIVED_DIR = Path(env.text("OSPREY_DERIVED", str(DATA_DIR / "derived"))).resolve()
 
 
+def _folder(path: Path, mode: int = 0o777) -> Path:
+    """Made where it is missing; one that cannot be made stops the start with its name."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=mode)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ImproperlyConfigured(f"the folder {path} cannot be made ({reason}): name another one") from error
+    return path
+
+
 def _secret_key() -> str:
     """SECRET_KEY from the environment, else from a 0600 file made once in the data folder."""
     given = env.secret("SECRET_KEY")
@@ -39,7 +49,7 @@ def _secret_key() -> str:
     path = DATA_DIR / "secret_key"
     if path.exists():
         return path.read_text(encoding="utf-8").strip()
-    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    _folder(DATA_DIR)
     made = secrets.token_urlsafe(50)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -210,8 +220,7 @@ SITE_QUOTA_BYTES = env.integer("OSPREY_SITE_QUOTA_MB", 0) * 2**20
 MAX_PENDING_CALLS = env.integer("OSPREY_MAX_PENDING_CALLS", 2000)
 CALLS_PER_MINUTE = env.integer("OSPREY_CALLS_PER_MINUTE", 6000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
-INCOMING_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
-FILE_UPLOAD_TEMP_DIR = str(INCOMING_DIR)
+FILE_UPLOAD_TEMP_DIR = str(_folder(INCOMING_DIR, 0o700))
 
 # -- recognition ------------------------------------------------------------------------------------------------------
 DEVICE = env.text("OSPREY_DEVICE", "auto")
@@ -243,17 +252,28 @@ USE_TZ = True
 USE_I18N = False
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = Path(env.text("OSPREY_STATIC_ROOT", str(DATA_DIR / "cache" / "static")))
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+STATIC_ROOT = _folder(Path(env.text("OSPREY_STATIC_ROOT", str(DATA_DIR / "cache" / "static"))))
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """The supervisor asks /healthz from the first moment on: that a site is not up yet is no error."""
+    return getattr(record, "status_code", None) != 503 or "/healthz" not in (record.args or ())
+
+
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname:7} {name}: {message}", "style": "{"}},
+    "filters": {"worth a line": {"()": "django.utils.log.CallbackFilter", "callback": _is_worth_a_line}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("OSPREY_LOG", "INFO")},
-    "loggers": {"celery.app.trace": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
+    "loggers": {
+        "celery.app.trace": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
+        "django.request": {"filters": ["worth a line"]},
+    },
 }
 
 # -- REST -------------------------------------------------------------------------------------------------------------

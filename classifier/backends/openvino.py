@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import openvino as ov
-from openvino.preprocess import PrePostProcessor
 
 from classifier.backends import OutOfMemory
 from classifier.card import ONNX, Card, verify_folder
 from classifier.errors import ModelError
 from classifier.preprocessing import normalisation
+from classifier.quiet_openvino import PrePostProcessor, ov
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -62,8 +62,19 @@ function sharpen(image, address, longest, turn = 1) {
   }, { once: true });
 }
 
+/** What a person said comes first, the machine's answer below it as what the machine said. */
+function titles(answer, said) {
+  if (!said) return [h("h2", { class: `answer-label is-${answer.kind ?? "normal"}`, text: headline(answer) })];
+  return [
+    h("h2", { class: "answer-label", text: said.words }),
+    h("p", { class: "how-sure" }, "said by ", h("strong", { text: said.who })),
+    said.others?.length > 0 && h("p", { class: "note warn", text: `Others disagree. ${said.others.join("; ")}` }),
+    h("h3", { class: "machine-said", text: `The machine said: ${headline(answer)}` }),
+  ];
+}
+
 /** Draw `answer` into `box`. `picture` is the address of its image; `rights` say what this person may do. */
-export function showAnswer(box, answer, { picture, project, rights, link = true, onFixed = null, signIn = "" }) {
+export function showAnswer(box, answer, { picture, project, rights, verdict: said = null, link = true, onFixed = null, signIn = "" }) {
   const regions = answer.regions;
   let chosen = Math.max(0, regions.findIndex((region) => region.score === answer.score && nameOf(region.label) === nameOf(answer.label)));
   const verdict = h("div", { class: "verdict" });
@@ -81,7 +92,7 @@ export function showAnswer(box, answer, { picture, project, rights, link = true,
     frame.replaceChildren(image, boxLayer(regions, { width: width || 1, height: height || 1, chosen, onChoose: choose }));
     const region = regions[chosen] ?? { scores: [] };
     verdict.replaceChildren(...[
-      h("h2", { class: `answer-label is-${answer.kind ?? "normal"}`, text: headline(answer) }),
+      ...titles(answer, said),
       h("p", { class: "how-sure" }, h("strong", { text: confidence(answer.score) }), ` ${percent(answer.score)}`),
       regionTabs(answer, chosen, choose), countsLine(answer), found(region), bars(region), damagedNote(answer.image), fixLine(),
       h("p", { class: "hint" }, answer.version?.name ?? "No version", link && " · ", link && h("a", { href: `/i/${answer.image.id}/`, text: "details and history" })),

@@ -11,7 +11,7 @@ async function draw() {
     const answer = await fetchAnswer({ image: page.id, prediction: page.prediction });
     if (!answer) return;
     showAnswer(box, { ...answer, image: { ...answer.image, path: page.path } }, {
-      picture: page.picture, project: page.project, rights: page.rights, link: false, signIn: page.signIn,
+      picture: page.picture, project: page.project, rights: page.rights, verdict: page.verdict, link: false, signIn: page.signIn,
       onFixed: () => $("#reload").hidden = false,
     });
   } catch (problem) {

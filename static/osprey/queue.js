@@ -4,6 +4,7 @@ import { fromHandles } from "./gather.js";
 import { fingerprint } from "./hash.js";
 import { Lease } from "./lease.js";
 import * as store from "./store.js";
+import { isMissing, supply } from "./supply.js";
 import { isZip, manifestLine, transmit } from "./transmit.js";
 import { FINAL } from "./words.js";
 
@@ -16,6 +17,8 @@ const FEW = 3; // so few files go at once: asking first whether they are here wo
 const WATCHED = 20; // a person waits for so few; more of them stand back behind calls and single pictures
 const SERVER_TRIES = 8;
 
+const isUnpacked = (row) => row.state === "done" && isZip(row.path);
+
 /** Fires `change` (rows that changed) and `status` (anything about the whole). */
 export class Queue extends EventTarget {
   constructor(record) {
@@ -25,7 +28,7 @@ export class Queue extends EventTarget {
     this.byPath = new Map();
     this.byImage = new Map();
     this.isPaused = false;
-    this.missing = 0; // files this browser no longer holds
+    this.hasMore = false; // bytes were given again while others were on their way
     this.trouble = "";
     this.startedAt = Date.now();
     this.controllers = new Set();
@@ -101,7 +104,7 @@ export class Queue extends EventTarget {
       this.lease.take();
       await store.saveUpload(this.record);
       await store.saveFiles(this.uid, entries);
-      store.saveBlobs(this.uid, entries);
+      this.saving = store.saveBlobs(this.uid, entries);
       while (manifest.length) {
         const piece = manifest.splice(0, MANIFEST_CHUNK);
         await insist(() => post(`/uploads/${this.uid}/manifest`, { manifest: piece }), { onWait: (p) => this.status(p.message) });
@@ -114,18 +117,27 @@ export class Queue extends EventTarget {
 
   /** Hash ahead, ask what is here already, and send the rest, a few at a time. */
   async send() {
-    const work = this.rows.filter((row) => row.state === "queued" && (row.file || row.isStored));
-    this.missing = this.rows.filter((row) => row.state === "queued" && !row.file && !row.isStored).length;
+    this.isRunning = true;
+    do {
+      this.hasMore = false;
+      await this.sendAll(this.rows.filter((row) => row.state === "queued" && !isMissing(row)));
+    } while (this.hasMore && !this.isStopped);
+    this.isRunning = false;
+    if (this.rows.every((row) => row.state !== "queued")) await this.finish();
+    this.status();
+  }
+
+  /** Send what was given again; a round that runs takes it in by itself. */
+  goOn() {
+    if (!this.isRunning) this.send();
+  }
+
+  async sendAll(work) {
     this.ready = [];
     this.isHashing = true;
-    this.isRunning = true;
     this.status("");
     const hashing = work.length > FEW ? this.checkAll(work) : this.passAll(work);
-    const senders = Array.from({ length: SENDERS }, () => this.sendSome());
-    await Promise.all([hashing, ...senders]);
-    this.isRunning = false;
-    if (!this.missing && this.rows.every((row) => row.state !== "queued")) await this.finish();
-    this.status();
+    await Promise.all([hashing, ...Array.from({ length: SENDERS }, () => this.sendSome())]);
   }
 
   passAll(work) {
@@ -141,6 +153,8 @@ export class Queue extends EventTarget {
         const chunk = work.slice(from, from + size);
         for (const row of chunk) await this.hashOne(row);
         await this.askWhatIsHere(chunk.filter((row) => row.sha256 && row.state === "hashing"));
+        // A refresh costs nothing that is kept: the first answers come at once, the rest is kept before it is sent.
+        await this.saving;
         while (this.ready.length > HASHED_AHEAD && !this.isStopped) await pause(100);
         if (this.isStopped) return;
       }
@@ -353,27 +367,9 @@ export class Queue extends EventTarget {
 
   /** Bytes for files this browser no longer holds: how many of `entries` belonged here, and the others. */
   supply(entries) {
-    const wanted = this.rows.filter((row) => row.state === "queued" && !row.file && !row.isStored);
-    const byPath = new Map(wanted.map((row) => [row.path, row]));
-    const byShape = new Map(wanted.map((row) => [`${row.path.split("/").pop()} ${row.size} ${row.mtime}`, row]));
-    const others = [];
-    let found = 0;
-    for (const entry of entries) {
-      const shape = `${entry.path.split("/").pop()} ${entry.size} ${entry.mtime}`;
-      const same = byPath.get(entry.path);
-      const row = same && same.size === entry.size ? same : byShape.get(shape);
-      if (row && !row.file) {
-        row.file = entry.file;
-        found += 1;
-      } else if (!this.byPath.has(entry.path) && !this.isOfRoot(entry.path)) others.push(entry);
-    }
-    return { found, others };
-  }
-
-  /** A file of the same folder that is not missing was sent before, in an earlier session or by another tab. */
-  isOfRoot(path) {
-    const root = path.includes("/") ? path.split("/")[0] : "";
-    return Boolean(root) && this.rows.some((row) => row.path.startsWith(`${root}/`));
+    const answer = supply(this.rows, entries);
+    if (answer.found) this.hasMore = true;
+    return answer;
   }
 
   /** The same folder through the handle kept from before; false when a person must allow it first. */
@@ -383,9 +379,10 @@ export class Queue extends EventTarget {
     return Boolean(entries && this.supply(entries).found);
   }
 
+  /** A zip that is unpacked is not a file any more: its entries stand for it, as in the server's counts. */
   counts() {
     const counts = {};
-    for (const row of this.rows) counts[row.state] = (counts[row.state] || 0) + 1;
+    for (const row of this.rows) if (!isUnpacked(row)) counts[row.state] = (counts[row.state] || 0) + 1;
     return counts;
   }
 

@@ -6,11 +6,13 @@ import { follow } from "./events.js";
 import { fetchAnswer } from "./fetch-answer.js";
 import { paintRow } from "./file-row.js";
 import { fromDrop, fromFiles, fromPaste, withUniquePaths } from "./gather.js";
+import { drawProgress, forgetPace } from "./progress.js";
 import { Queue } from "./queue.js";
 import { RowList } from "./rows.js";
 import { partSideFiles, sideFileLine } from "./side-files.js";
 import * as store from "./store.js";
-import { FINAL, baseName, bytes, confidence, count, duration, number, percent, stateWord } from "./words.js";
+import { isMissing } from "./supply.js";
+import { FINAL, baseName, confidence, count, number, percent, stateWord } from "./words.js";
 
 const ROW_HEIGHT = 34;
 const SILENCE = 4000; // news may be lost with the broker or between two streams; then the page looks for itself
@@ -20,7 +22,6 @@ let queue = null;
 let unfollow = null;
 let shown = null;
 let showTurn = 0;
-let rate = { at: 0, settled: 0, perSecond: 0 };
 const localPictures = new Map(); // row -> object URL of its own file
 
 const list = new RowList($("#files"), { height: ROW_HEIGHT, paint: paintRow, choose: showRow });
@@ -89,84 +90,20 @@ function showWaiting(box, row, reason = "") {
 
 // ---- how far it is ----
 
-function measure(settled) {
-  const now = performance.now();
-  if (now - rate.at > 2000) {
-    if (rate.at) {
-      const speed = ((settled - rate.settled) / (now - rate.at)) * 1000;
-      rate.perSecond = rate.perSecond ? 0.7 * rate.perSecond + 0.3 * speed : speed;
-    }
-    rate = { ...rate, at: now, settled };
-  }
-  return rate.perSecond;
+function drawStrip() {
+  drawProgress(queue, { giveAgain, leaveOut });
 }
 
-function chip(state, value) {
-  return h("a", { class: `chip is-${state}`, href: `/u/${queue.uid}/?state=${state}` }, h("b", { text: number(value) }), ` ${stateWord(state)}`);
+async function giveAgain(root) {
+  if (await queue.reopen(true)) queue.goOn();
+  else (root ? $("#pick-folder") : $("#pick-files")).click();
 }
 
-function drawProgress() {
-  show($("#progress"), Boolean(queue));
-  if (!queue) return;
-  const counts = queue.counts();
-  const total = queue.rows.length;
-  const settled = [...FINAL].reduce((sum, state) => sum + (counts[state] || 0), 0);
-  const speed = measure(settled);
-  $("#progress-bar").value = settled;
-  $("#progress-bar").max = Math.max(1, total);
-  const left = total - settled;
-  const time = left && speed > 0.05 ? `, about ${duration(left / speed)} left` : "";
-  $("#progress-words").textContent = left
-    ? `${number(settled)} of ${count(total, "file")} settled${speed > 0.05 ? `, ${speed.toFixed(speed < 10 ? 1 : 0)} a second` : ""}${time}`
-    : `${count(total, "file")}: all settled`;
-  const order = ["done", "duplicate", "rejected", "failed"];
-  $("#progress-chips").replaceChildren(...order.filter((state) => counts[state]).map((state) => chip(state, counts[state])));
-  $("#open-upload").href = `/u/${queue.uid}/`;
-  const side = sideFileLine(queue.record.sideFiles);
-  show($("#side-files"), Boolean(side));
-  $("#side-files").textContent = side;
-  drawTrouble(counts);
-  drawControls();
-}
-
-function drawTrouble(counts) {
-  const missing = queue.rows.filter((row) => row.state === "queued" && !row.file && !row.isStored);
-  const box = $("#trouble");
-  const parts = [];
-  if (queue.trouble) parts.push(h("p", { text: queue.trouble }));
-  if (missing.length && !queue.isRunning) parts.push(...askAgain(missing));
-  show(box, parts.length > 0);
-  box.className = missing.length || counts.failed ? "note warn" : "note";
-  box.replaceChildren(...parts);
-}
-
-function askAgain(missing) {
-  const root = missing[0].path.includes("/") ? missing[0].path.split("/")[0] : "";
-  const what = root ? `the folder “${root}”` : "the same files";
-  const size = bytes(missing.reduce((sum, row) => sum + row.size, 0));
-  const again = async () => {
-    if (await queue.reopen(true)) queue.send();
-    else (root ? $("#pick-folder") : $("#pick-files")).click();
-  };
-  return [
-    h("p", { text: `The page was closed before all was sent. ${count(missing.length, "file is", "files are")} still missing (${size}). Choose ${what} again, or drop it here: only what is missing is sent.` }),
-    h("p", {}, h("button", { type: "button", class: "btn btn-sm btn-primary", id: "again", onclick: again, text: root ? `Choose “${root}” again` : "Choose the files again" }), " ",
-      h("button", { type: "button", class: "btn btn-sm btn-quiet", onclick: giveUp, text: "Leave them out" })),
-  ];
-}
-
-async function giveUp() {
-  const gone = queue.rows.filter((row) => row.state === "queued");
+async function leaveOut() {
+  const gone = queue.rows.filter(isMissing);
   for (const row of gone) queue.touch(row, { state: "failed", reason: "It was on the list, but its bytes were never sent." });
-  await queue.finish();
-  drawProgress();
-}
-
-function drawControls() {
-  const button = $("#pause");
-  show(button, queue.isRunning);
-  button.textContent = queue.isPaused ? "Go on" : "Pause";
-  button.setAttribute("aria-pressed", String(queue.isPaused));
+  if (!queue.isRunning) await queue.finish();
+  drawStrip();
 }
 
 // ---- taking files in ----
@@ -180,10 +117,10 @@ function nameFor(entries) {
 async function takeIn(gathered, handles = []) {
   let everything = withUniquePaths(gathered);
   await resuming; // what this browser still owes must be known before anything counts as new
-  if (queue && !queue.isRunning && !queue.isFinished) {
+  if (queue && !queue.isFinished) {
     const { found, others } = queue.supply(everything);
     if (found) {
-      queue.send();
+      queue.goOn();
       toast(`${count(found, "missing file")} found; sending goes on.`);
       everything = others;
       if (partSideFiles(everything).pictures.length === 0) return;
@@ -220,7 +157,7 @@ function watch(next) {
   forgetPictures();
   queue = next;
   shown = null;
-  rate = { at: 0, settled: 0, perSecond: 0 };
+  forgetPace();
   $("#page").classList.add("has-files");
   const { uid, project: slug, name, sideFiles } = queue.record;
   sessionStorage.setItem("osprey-shown", JSON.stringify({ uid, project: slug, name, sideFiles }));
@@ -228,13 +165,13 @@ function watch(next) {
   list.set(queue.rows);
   show($("#answer"), false);
   queue.addEventListener("change", ({ detail }) => onChange(detail));
-  queue.addEventListener("status", () => { drawProgress(); nextDrop(); });
+  queue.addEventListener("status", () => { drawStrip(); nextDrop(); });
   unfollow = follow(queue.uid, ({ items }) => queue.take(items), () => lookMyself());
-  drawProgress();
+  drawStrip();
 }
 
 function nextDrop() {
-  if (!waitingDrops.length || queue.isRunning || queue.missing) return;
+  if (!waitingDrops.length || queue.isRunning || queue.rows.some(isMissing)) return;
   const { gathered, handles } = waitingDrops.shift();
   takeIn(gathered, handles);
 }
@@ -243,11 +180,18 @@ function onChange(rows) {
   if (list.count !== queue.rows.length || list.drawn.size === 0) list.set(queue.rows);
   else list.refresh(rows);
   drawSoon();
-  if (!shown && (queue.rows.length === 1 || rows.some((row) => FINAL.has(row.state)))) {
-    const index = queue.rows.length === 1 ? 0 : queue.rows.findIndex((row) => FINAL.has(row.state));
-    list.select(Math.max(0, index));
-  } else if (shown && rows.includes(shown) && shown.painted !== shown.state) showRow(shown);
+  const first = shown ? -1 : firstToShow(rows);
+  if (first >= 0) list.select(first);
+  else else if (shown && rows.includes(shown) && shown.painted !== shown.state) showRow(shown);
   if (shown) shown.painted = shown.state;
+}
+
+/** A good answer before any failure; a failure only where nothing else can come. */
+function firstToShow(rows) {
+  if (queue.rows.length === 1) return 0;
+  if (!rows.some((row) => FINAL.has(row.state))) return -1;
+  const good = queue.rows.findIndex((row) => row.state === "done" || row.state === "duplicate");
+  return good < 0 && queue.rows.every((row) => FINAL.has(row.state)) ? 0 : good;
 }
 
 let drawTimer = null;
@@ -255,7 +199,7 @@ let drawTimer = null;
 function drawSoon() {
   drawTimer ??= setTimeout(() => {
     drawTimer = null;
-    drawProgress();
+    drawStrip();
   }, 250);
 }
 
@@ -380,9 +324,9 @@ async function resumeSending() {
     if (!found) continue;
     useProjectOf(record);
     if (upload?.closed_at) await patch(`/uploads/${record.uid}`, { state: "open" }).catch(() => {});
+    await found.reopen(false);
     watch(found);
     announce("Going on with the upload that was interrupted");
-    await found.reopen(false);
     await found.reconcile().catch(() => {});
     list.set(found.rows);
     found.send();

@@ -1,5 +1,6 @@
 // What every page has: the light and dark switch, times in the reader's zone, the keys, copying, and gentle forms.
 import { $, $$, h, onKeys, toast } from "./dom.js";
+import { watchPictures } from "./pictures.js";
 import { localise } from "./times.js";
 
 function theme() {

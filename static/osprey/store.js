@@ -3,6 +3,9 @@
 const NAME = "osprey";
 const BLOB_BUDGET = 200 * 1024 * 1024;
 const LARGEST_BLOB = 50 * 1024 * 1024;
+const BATCH_FILES = 100;
+const BATCH_BYTES = 16 * 1024 * 1024;
+const INLINE = 64 * 1024;
 
 let opening = null;
 
@@ -82,22 +85,64 @@ export const filesOf = async (uid) =>
 /** Keep bytes of the first files that fit the budget; the rest is asked for again after a refresh. */
 export const saveBlobs = (uid, entries) => quietly(async () => {
   const db = await open();
-  const kept = await result(db.transaction("blobs").objectStore("blobs").getAll());
-  let room = BLOB_BUDGET - kept.reduce((sum, one) => sum + one.size, 0);
-  for (const { path, size, file } of entries) {
-    if (size > LARGEST_BLOB || size > room) continue;
-    const blob = new Blob([await file.arrayBuffer()], { type: file.type });
-    const transaction = db.transaction(["files", "blobs"], "readwrite");
-    const waits = await result(transaction.objectStore("files").getKey([uid, path]));
-    if (waits) transaction.objectStore("blobs").put({ uid, path, size, blob });
-    await done(transaction);
-    if (waits) room -= size;
-  }
+  let room = BLOB_BUDGET - await keptBytes(db);
+  const fitting = entries.filter(({ size }) => {
+    if (size > LARGEST_BLOB || size > room) return false;
+    room -= size;
+    return true;
+  });
+  for (const batch of batches(fitting)) await saveBatch(db, uid, batch);
 });
+
+async function keptBytes(db) {
+  let sum = 0;
+  const transaction = db.transaction("blobs");
+  transaction.objectStore("blobs").openCursor().onsuccess = ({ target: { result: cursor } }) => {
+    if (!cursor) return;
+    sum += cursor.value.size;
+    cursor.continue();
+  };
+  await done(transaction);
+  return sum;
+}
+
+/** One transaction a file would take longer than sending it. */
+function batches(entries) {
+  const found = [];
+  let batch = [];
+  let size = 0;
+  for (const entry of entries) {
+    if (batch.length && (batch.length >= BATCH_FILES || size + entry.size > BATCH_BYTES)) {
+      found.push(batch);
+      [batch, size] = [[], 0];
+    }
+    batch.push(entry);
+    size += entry.size;
+  }
+  return batch.length ? [...found, batch] : found;
+}
+
+async function saveBatch(db, uid, entries) {
+  const read = await Promise.all(entries.map(async ({ path, size, file }) => {
+    const content = await file.arrayBuffer().catch(() => null); // one that cannot be read is told where it is sent
+    return { path, size, content, type: file.type };
+  }));
+  const transaction = db.transaction(["files", "blobs"], "readwrite", { durability: "relaxed" });
+  const [files, blobs] = [transaction.objectStore("files"), transaction.objectStore("blobs")];
+  for (const { path, size, content, type } of read) {
+    if (!content) continue;
+    // Small contents go straight into the database; a file of their own each would cost ten times the time.
+    const blob = size > INLINE ? new Blob([content], { type }) : content;
+    files.getKey([uid, path]).onsuccess = ({ target }) => {
+      if (target.result) blobs.put({ uid, path, size, type, blob });
+    };
+  }
+  await done(transaction);
+}
 
 export const blobOf = (uid, path) => quietly(async () => {
   const found = await result((await open()).transaction("blobs").objectStore("blobs").get([uid, path]));
-  return found?.blob ?? null;
+  return found ? new Blob([found.blob], { type: found.type }) : null;
 });
 
 export const blobPaths = async (uid) =>

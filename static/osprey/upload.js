@@ -12,6 +12,7 @@ const gallery = $("#gallery");
 const cards = new Map(); // item id -> {element, item}
 let filters = readFilters();
 let next = null;
+let later = []; // the lists that come after this one
 let busy = false;
 let turn = 0;
 let counts = page.counts;
@@ -127,6 +128,20 @@ function card(item) {
   return h("li", {}, element);
 }
 
+/** A zip that is unpacked is not a file any more: its entries stand for it. */
+function isUnpacked(item) {
+  return item.state === "done" && item.code === "archive";
+}
+
+/** Once all is settled, good files first and failures after; while files come, in the order of the list. */
+function listsOf(chosen) {
+  const isWhole = !Object.values(chosen).some(Boolean);
+  const isSettled = Object.entries(counts).every(([state, n]) => !n || FINAL.has(state));
+  const present = ["done", "duplicate", "failed", "rejected"].filter((state) => counts[state]);
+  if (!isWhole || !isSettled || present.length < 2) return [address(`${base}/items`, queryOf(chosen))];
+  return present.map((state) => address(`${base}/items`, queryOf({ state })));
+}
+
 async function more() {
   if (busy || next === null) return;
   busy = true;
@@ -135,8 +150,9 @@ async function more() {
   try {
     const answer = await insist(() => get(next), { tries: 4 });
     if (mine !== turn) return;
-    gallery.append(...answer.results.map(card));
-    next = answer.next ? answer.next.replace(window.location.origin, "") : null;
+    const fresh = answer.results.filter((item) => !isUnpacked(item) && !cards.has(item.id));
+    gallery.append(...fresh.map(card));
+    next = answer.next ? answer.next.replace(window.location.origin, "") : later.shift() ?? null;
     drawEmpty();
     if (window.location.hash === "" && cards.size <= PAGE) announce(`${count(cards.size, "file")} shown`);
   } catch (problem) {
@@ -164,7 +180,7 @@ function restart() {
   busy = false;
   cards.clear();
   gallery.replaceChildren();
-  next = address(`${base}/items`, queryOf(filters));
+  [next, ...later] = listsOf(filters);
   refreshSoon();
   drawFilters(labelsOf({ labels: lastLabels }));
   more();

@@ -43,7 +43,7 @@ IN_A_PROJECT = {
 SITE_WIDE = {
     Action.OWN_TOKENS: ("anybody", "admin"),
     Action.CREATE_PROJECT: ("staff", "admin"),
-    Action.VIEW_SITE: ("anybody", "read"),
+    Action.VIEW_SITE: ("anybody", "admin"),
     Action.MANAGE_SITE: ("superuser", "admin"),
 }
 

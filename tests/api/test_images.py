@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.conf import settings
+from django.utils import timezone
 
 from tests.api.conftest import Cast
-from tests.pictures import jpeg
+from tests.pictures import exif_block, gps_at, jpeg
 from webapp.access.models import AuditEvent
 from webapp.images.derived import name_of
 from webapp.images.models import Image
@@ -123,6 +124,19 @@ def test_coordinates_are_coarser_for_those_who_may_not_see_them_exactly(cast: Ca
     Site.objects.update(sensitive=True)
     assert seen_by("vera") == (None, "withheld")
     assert seen_by("alice") == (-2.33333, "exact")
+
+
+def test_an_original_that_holds_a_hidden_place_is_for_those_who_may_see_it(cast: Cast) -> None:
+    picture = jpeg(40, 30, exif=exif_block(gps=gps_at(-2.33333, 34.83333)))
+    assert cast.token("ravi").post("/api/v1/classify?project=savanna&wait=0", picture).status == 202
+    path = f"{IMAGES}/{Image.objects.get().pk}/original"
+    refused = cast.token("vera").get(path)
+    assert (refused.status, refused.code) == (403, "place-withheld"), "it was not measured yet, and its EXIF tells"
+    Image.objects.update(latitude=-2.33333, longitude=34.83333, measured_at=timezone.now())
+    assert cast.token("vera").get(path).code == "place-withheld"
+    assert cast.token("cora").get(path).status == 200
+    Project.objects.filter(pk=cast.project.pk).update(coordinates_decimals=None)
+    assert cast.token("vera").get(path).status == 200
 
 
 def test_a_review_is_said_read_and_taken_back(cast: Cast) -> None:

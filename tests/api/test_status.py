@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.utils import timezone
+from pytest_django import Settings
 
 from tests.api.client import Client
 from tests.api.conftest import Cast
@@ -25,3 +28,10 @@ def test_the_whole_state_is_for_people_who_signed_in(cast: Cast) -> None:
     said = cast.token("vera").get("/api/v1/status").json()
     assert said["queue"]["pending"] == 0
     assert said["problems"]
+
+
+def test_a_store_whose_disk_is_gone_is_said_and_not_a_crash(cast: Cast, settings: Settings, tmp_path: Path) -> None:
+    settings.STORE_DIR = tmp_path / "unplugged"
+    reply = Client({}).get("/healthz")
+    assert reply.status == 200
+    assert any("store cannot be reached" in words for words in reply.json()["problems"])

@@ -229,3 +229,12 @@ def test_a_look_at_the_rows_tells_what_made_no_news(cast: Cast, monkeypatch: pyt
 
     told = [said for name, said in parsed(asyncio.run(change_meanwhile())) if name == "items"]
     assert [said["counts"]["rejected"] for said in told] == [1]
+
+
+def test_files_of_one_name_in_a_batch_are_told_apart_from_all_others(cast: Cast) -> None:
+    names = ["a-3.jpg", "a.jpg", "a.jpg"]
+    body, content_type = form(*(("files", name, cast.picture(seed)) for seed, name in enumerate(names)))
+    cast.token("ravi").post("/api/v1/batches?project=savanna", body, content_type=content_type)
+    assert set(Item.objects.values_list("path", "state")) == {
+        ("a-3.jpg", "received"), ("a.jpg", "received"), ("a-4.jpg", "received"),
+    }  # fmt: skip

@@ -229,7 +229,7 @@ def test_a_site_that_cannot_take_more_pauses(send: Callable[..., Archive], monke
     assert reload(archive).state == "done"
 
 
-def test_a_bomb_fails_the_upload_with_a_reason_and_keeps_what_was_done(send: Callable[..., Archive]) -> None:
+def test_a_bomb_is_stopped_with_a_reason_and_the_upload_keeps_what_was_done(send: Callable[..., Archive]) -> None:
     archive = send(
         pictures.archive(
             {
@@ -241,7 +241,7 @@ def test_a_bomb_fails_the_upload_with_a_reason_and_keeps_what_was_done(send: Cal
     )
     unpacking.unpack(archive.pk, bounds=ZipLimits(archive_grace=2**20))
     archive = reload(archive)
-    assert (archive.state, archive.upload.state) == ("failed", "failed")
+    assert (archive.state, archive.item.state, archive.upload.state) == ("failed", "failed", "open")
     assert "unpacking was stopped" in archive.upload.reason
     assert states(archive)["trip.zip/0.jpg"] == "done"
     assert states(archive)["trip.zip/9.jpg"] == "failed"
@@ -271,6 +271,21 @@ def test_the_same_zip_again_is_the_one_that_is_there(send: Callable[..., Archive
     assert list(inbox.folder.iterdir()) == []
     other = send(many(2), upload=upload)
     assert other.item.path == "trip (2).zip"
+
+
+def test_a_zip_that_failed_and_is_sent_again_goes_on(send: Callable[..., Archive], reef: Reef) -> None:
+    upload = reef.upload()
+    archive = send(many(4), upload=upload)
+    unpacking.unpack(archive.pk, seconds=0)
+    archives.path_of(archive).unlink()
+    unpacking.unpack(archive.pk)
+    assert reload(archive).item.code == "file-missing"
+    assert send(many(4), upload=upload, name="other.zip") == archive
+    unpacking.unpack(archive.pk)
+    archive = reload(archive)
+    assert (archive.state, archive.upload.state, archive.upload.archives.count()) == ("done", "open", 1)
+    assert uploads.counts(upload) | {"done": 4} == uploads.counts(upload)
+    assert (uploads.counts(upload)["failed"], archive.upload.reason) == (0, "")
 
 
 def test_closing_while_a_zip_is_unpacked_closes_when_it_is_done(send: Callable[..., Archive], reef: Reef) -> None:

@@ -6,13 +6,17 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.asgi import get_asgi_application
+from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
+from webapp import intake
 from webapp.images import quota
 from webapp.images.keep import FIELDS, PARTS, Part
 from webapp.images.models import File
@@ -91,7 +95,8 @@ def call(
         "client": LOCAL,
         "headers": [(b"host", b"127.0.0.1:8000"), *headers],
     }
-    asyncio.run(Intake(inner)(scope, sender, send))
+    with ThreadPoolExecutor(1) as thread:  # another test's browser may have a loop running in this one
+        thread.submit(asyncio.run, Intake(inner)(scope, sender, send)).result()
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], json.loads(body) if body else {}, inner, sender
 
@@ -207,3 +212,49 @@ def test_a_picture_that_still_fits_the_quota_is_taken(settings: Settings) -> Non
 def test_the_refusal_of_a_foreign_page_says_why() -> None:
     _, problem, _, _ = call(b"x", headers=[(b"origin", b"https://elsewhere.example")])
     assert (problem["code"], "another site's page" in problem["detail"]) == ("not-signed-in", True)
+
+
+def test_other_routes_pass_no_more_than_a_form_may_hold(settings: Settings) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    status, problem, inner, sender = call(b"x", path="/sign-in/", headers=[length(1001)])
+    assert (status, problem["code"], sender.taken, inner.scope) == (413, "too-large", 0, {})
+
+
+def test_an_endless_body_to_another_route_is_cut_off_before_it_fills_the_disk(settings: Settings, store: Path) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    settings.FILE_UPLOAD_TEMP_DIR = str(store)
+    sender, sent = Sender([b"x" * 300] * 1000), []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/sign-in/", "headers": [(b"host", b"127.0.0.1")]}
+    asyncio.run(Intake(get_asgi_application())(scope, sender, send))  # type: ignore[arg-type]
+    assert (sent[0]["status"], sender.taken) == (413, 4)
+    assert list(store.iterdir()) == []
+
+
+def test_a_fault_before_the_body_is_read_is_a_problem_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, store: Path
+) -> None:
+    def away(**words: object) -> None:
+        raise OperationalError("the server closed the connection unexpectedly")
+
+    monkeypatch.setattr(intake, "identify", away)
+    status, problem, _, sender = call(b"x")
+    assert (status, problem["code"], sender.taken) == (503, "unavailable", 0)
+    assert list(store.iterdir()) == []
+
+
+def test_all_fields_together_are_bounded_since_they_are_held_in_memory(settings: Settings, store: Path) -> None:
+    settings.MAX_ZIP_BYTES = 10**9
+    body = b"".join(form(f"f{number}", b"x" * 30_000, None) for number in range(3)) + END
+    status, problem, _, _ = call(body, headers=[MULTIPART], path="/api/v1/batches")
+    assert (status, problem["code"]) == (413, "too-large")
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", 'multipart/form-data; boundary=""', "multipart/form-data; b"])
+def test_a_form_without_a_boundary_is_a_bad_request(store: Path, kind: str) -> None:
+    status, problem, _, _ = call(b"abc", headers=[(b"content-type", kind.encode())])
+    assert (status, problem["code"]) == (400, "bad-request")
+    assert list(store.iterdir()) == []

@@ -60,11 +60,18 @@ def session_user(headers: Mapping[str, str]) -> User | None:
     return user if isinstance(user, User) else None
 
 
+def is_for_programs(path: str) -> bool:
+    """Whether tokens are heard at this path. Pages hear none: they set passwords, which no scope stands for."""
+    return path.startswith("/api/") or path == "/classifyfish"
+
+
 def actor_of(request: HttpRequest) -> Actor:
     """The actor behind a request; found once, kept on the request."""
     actor: Actor | None = getattr(request, "_osprey_actor", None) or getattr(request, "scope", {}).get(ACTOR)
     if actor is None:
         headers = {name.lower(): value for name, value in request.headers.items()}
+        if not is_for_programs(request.path):
+            headers.pop("authorization", None)
         user = getattr(request, "user", None)
         person = user if isinstance(user, User) else None
         actor = identify(peer=request.META.get("REMOTE_ADDR"), headers=headers, user=person)

@@ -67,7 +67,7 @@ ROUTES: dict[str, Action | str] = {
     "api-label": Action.CURATE,
     "api-sites": Action.VIEW_PROJECT,
     "api-visits": Action.VIEW_PROJECT,
-    "api-people": Action.VIEW_PROJECT,
+    "api-people": Action.MANAGE_PEOPLE,
     "api-person": Action.MANAGE_PEOPLE,
     "api-versions": Action.VIEW_VERSIONS,
     "api-version": Action.VIEW_VERSIONS,

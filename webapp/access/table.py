@@ -80,7 +80,7 @@ TABLE: dict[Action, Need] = {
     Action.VIEW_AUDIT: Need(Scope.ADMIN, Role.ADMIN),
     Action.OWN_TOKENS: Need(Scope.ADMIN),
     Action.CREATE_PROJECT: Need(Scope.ADMIN, staff=True),
-    Action.VIEW_SITE: Need(Scope.READ),
+    Action.VIEW_SITE: Need(Scope.ADMIN),
     Action.MANAGE_SITE: Need(Scope.ADMIN, superuser=True),
 }
 

@@ -19,6 +19,7 @@ from webapp.api.views import View, address, read_query, shown
 from webapp.errors import NoSpace, OspreyError
 from webapp.images.keep import Part, received, received_fields
 from webapp.images.models import Item, Upload
+from webapp.images.news import tell
 from webapp.images.paths import normalise_path
 from webapp.images.unpack import accept_zip, is_zip
 from webapp.images.uploads import (
@@ -120,28 +121,36 @@ def take_batch_file(*, actor: Actor, upload: Upload, part: Part, number: int) ->
 
 def free_path(upload: Upload, filename: str, number: int) -> str:
     """The sender's name, numbered where the same request used it before: curl sends bare names."""
-    path = normalise_path(filename or f"file-{number:05}")
-    if not upload.items.filter(path=path).exists():
-        return path
-    pure = PurePosixPath(path)
-    return str(pure.with_name(f"{pure.stem}-{number}{pure.suffix}"))
+    wanted = path = normalise_path(filename or f"file-{number:05}")
+    pure = PurePosixPath(wanted)
+    while upload.items.filter(path=path).exists():
+        path = normalise_path(str(pure.with_name(f"{pure.stem}-{number}{pure.suffix}")))
+        number += 1
+    return path
 
 
 def take_file(*, actor: Actor, upload: Upload, part: Part, path: str, priority: Priority) -> dict[str, Any]:
     """One file into its item. What is wrong with the picture is the item's final state and this call's problem."""
-    item = ensure_item(upload=upload, path=path or part.filename or part.sha256[:12], size=part.size)
+    name = path or part.filename or part.sha256[:12]
+    item = ensure_item(upload=upload, path=name, size=part.size, sha256=part.sha256)
     if item.state in (Item.State.DONE, Item.State.DUPLICATE, Item.State.RECEIVED) and item.sha256 == part.sha256:
         return _taken(item, "duplicate", None)
-    accepted = accept_image(
-        actor=actor,
-        project=upload.project,
-        received=part,
-        upload=upload,
-        name=item.path,
-        item=item,
-        part=item.part,
-        priority=priority,
-    )
+    try:
+        accepted = accept_image(
+            actor=actor,
+            project=upload.project,
+            received=part,
+            upload=upload,
+            name=item.path,
+            item=item,
+            part=item.part,
+            priority=priority,
+        )
+    except OspreyError:
+        item.refresh_from_db()
+        tell(upload, [item])
+        raise
+    tell(upload, [item])
     item.image_id = accepted.image_id
     return _taken(item, accepted.state, accepted.prediction_id)
 

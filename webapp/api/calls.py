@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -19,42 +21,49 @@ from webapp.images.models import Upload
 from webapp.images.uploads import open_upload
 from webapp.predictions.accept import accept_image
 from webapp.predictions.health import queue_depth, site_health, waiting_calls
-from webapp.predictions.models import Prediction, Priority
+from webapp.predictions.models import WORTH_A_TRY, Prediction, Priority
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 
 IMAGE_FIELDS = ("", "image", "file")
-SITE_FAULTS = {"original-missing", "unreadable", "out-of-memory", "no-answer"}
+SITE_FAULTS = WORTH_A_TRY - {"ended-worker"}
+FORM = "application/x-www-form-urlencoded"
+LOOKED_AT = 64 * 1024
 KEPT_DAYS = 512
 ROW_LASTS_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A call that was taken in; `settled` when its answer is there already."""
+    """A call that was taken in; `settled` when its answer is there already. `hint`: what to say if it fails."""
 
     prediction_id: int
     settled: bool
+    hint: str = ""
 
 
 _projects: dict[str, tuple[float, Project]] = {}
 _uploads: dict[tuple[int, int | None, str], Upload] = {}
 
 
-def take_call(*, actor: Actor, slug: str, parts: list[Part], name: str = "") -> Taken:
+def take_call(*, actor: Actor, slug: str, parts: list[Part], fields: Mapping[str, str], name: str = "") -> Taken:
     """Accept the picture of one call, ahead of all that nobody waits for."""
-    part = the_picture(parts)
+    part = the_picture(parts, fields)
     if waiting_calls() >= settings.MAX_PENDING_CALLS:
         raise TooMany("As many calls wait for an answer as this site keeps waiting; call again shortly.", retry_after=5)
     project = project_of_call(actor, slug)
-    accepted = accept_image(
-        actor=actor,
-        project=project,
-        received=part,
-        upload=upload_of_calls(actor, project),
-        name=name or part.filename,
-        priority=Priority.CALL,
-    )
+    hint = hint_of_sending(part)
+    try:
+        accepted = accept_image(
+            actor=actor,
+            project=project,
+            received=part,
+            upload=upload_of_calls(actor, project),
+            name=name or part.filename,
+            priority=Priority.CALL,
+        )
+    except OspreyError as error:
+        raise with_hint(error, hint) from error
     if accepted.prediction_id is None:
         raise Conflict(
             f"The project {project.slug} has no active pipeline yet, so nothing can answer. The picture is kept; "
@@ -62,7 +71,7 @@ def take_call(*, actor: Actor, slug: str, parts: list[Part], name: str = "") -> 
             code="no-pipeline",
         )
     settled = accepted.prediction_state in (Prediction.State.DONE, Prediction.State.FAILED)
-    return Taken(accepted.prediction_id, settled)
+    return Taken(accepted.prediction_id, settled, hint)
 
 
 def project_of_call(actor: Actor, slug: str) -> Project:
@@ -76,9 +85,15 @@ def project_of_call(actor: Actor, slug: str) -> Project:
     return project
 
 
-def the_picture(parts: list[Part]) -> Part:
+def the_picture(parts: list[Part], fields: Mapping[str, str]) -> Part:
     """The one file of a call."""
     found = [part for part in parts if part.field in IMAGE_FIELDS]
+    as_words = next((name for name in IMAGE_FIELDS if name and name in fields), None)
+    if not found and as_words is not None:
+        raise BadRequest(
+            f"The form field `{as_words}` holds words, not a file. With curl write `-F {as_words}=@picture.jpg`, with "
+            "the @ before the name."
+        )
     if len(found) != 1:
         names = ", ".join(part.field for part in parts) or "none"
         raise BadRequest(f"Send one picture: as the whole body, or in the form field `image` or `file` (not {names}).")
@@ -87,6 +102,24 @@ def the_picture(parts: list[Part]) -> Part:
             "The body is empty. With curl write `--data-binary @picture.jpg`, with the @ before the name.", code="empty"
         )
     return found[0]
+
+
+def hint_of_sending(part: Part) -> str:
+    """`curl -d @file` sends a file as a form and drops its line breaks; some hundred bytes of a picture have some."""
+    if not part.content_type.startswith(FORM) or part.field:
+        return ""
+    with part.path.open("rb") as file:
+        start = file.read(LOOKED_AT)
+    if b"\n" in start or b"\r" in start:
+        return ""
+    return " Sent with `curl -d`? That changes the bytes: write `--data-binary @picture.jpg`."
+
+
+def with_hint(error: OspreyError, hint: str) -> OspreyError:
+    """The same refusal, and how to send the picture instead, where its bytes were not understood."""
+    if not hint or error.status not in (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.UNPROCESSABLE_ENTITY):
+        return error
+    return OspreyError(error.what + hint, code=error.code, status=error.status, **error.extra)
 
 
 def upload_of_calls(actor: Actor, project: Project) -> Upload:
@@ -104,11 +137,11 @@ def upload_of_calls(actor: Actor, project: Project) -> Upload:
     return known
 
 
-def failure_of(answer: dict[str, Any]) -> OspreyError:
+def failure_of(answer: dict[str, Any], *, hint: str = "") -> OspreyError:
     """A picture that was taken in and could not be recognised."""
     code, reason = answer["code"] or "failed", answer["reason"] or "The picture could not be recognised."
     kind = Unavailable if code in SITE_FAULTS else Invalid
-    return kind(reason, code=code, image=answer["image"]["id"])
+    return with_hint(kind(reason, code=code, image=answer["image"]["id"]), hint)
 
 
 def why_waiting(prediction_id: int) -> str:

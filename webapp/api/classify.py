@@ -52,7 +52,7 @@ async def answer_call(request: HttpRequest, slug: str) -> HttpResponse:
     if answer["state"] == "done":
         return _json(answer)
     if answer["state"] == "failed":
-        raise failure_of(answer)
+        raise failure_of(answer, hint=taken.hint)
     return await _pending(request, taken)
 
 
@@ -60,8 +60,9 @@ def _admit_and_take(request: HttpRequest, slug: str) -> Taken:
     request.get_host()  # refuses hosts that are not ours; no middleware does it here
     actor = caller_of(request)
     check(actor, request.META.get("REMOTE_ADDR"))
-    name = request.GET.get("name", "") or received_fields(request).get("name", "")
-    return take_call(actor=actor, slug=slug, parts=received(request), name=name[:1000])
+    fields = received_fields(request)
+    name = request.GET.get("name", "") or fields.get("name", "")
+    return take_call(actor=actor, slug=slug, parts=received(request), fields=fields, name=name[:1000])
 
 
 async def _pending(request: HttpRequest, taken: Taken) -> HttpResponse:
@@ -90,7 +91,7 @@ def read_wait(request: HttpRequest) -> float:
     except ValueError:
         seconds = -1.0
     if not seconds >= 0:  # also true for "nan"
-        words = f"`wait` is a number of seconds from 0 to {LONGEST_WAIT:.0f}, not {raw[:20]!r}."
+        words = f"`wait` is a number of seconds, 0 or more (above {LONGEST_WAIT:.0f} counts as that), not {raw[:20]!r}."
         raise InvalidFields(words, errors={"wait": [words]})
     return min(seconds, LONGEST_WAIT)
 

@@ -13,7 +13,7 @@ from webapp.api.describe import describe, list_of, page_of
 from webapp.api.paging import PageQuery, page
 from webapp.api.shapes import projects as shapes
 from webapp.api.views import View, read_body, shown
-from webapp.errors import Forbidden, NotFound
+from webapp.errors import NotFound, NotSignedIn
 from webapp.projects.find import project_by_slug, visible_projects
 from webapp.projects.models import Project
 from webapp.projects.people import remove_member, set_role
@@ -22,8 +22,7 @@ from webapp.projects.people import remove_member, set_role
 class People(View):
     @describe("people.list", "The members of a project", answers=list_of(shapes.MemberShape))
     def get(self, request: Request, slug: str) -> Response:
-        project = project_by_slug(self.actor, slug)
-        require_person(self)
+        project = project_by_slug(self.actor, slug, Action.MANAGE_PEOPLE)
         rows = Membership.objects.filter(project=project).select_related("user").order_by("user__username")
         return Response({"results": [shown(shapes.MemberShape, row) for row in rows]})
 
@@ -106,5 +105,5 @@ class OneToken(View):
 
 def require_person(view: View) -> User:
     if view.actor.user is None:
-        raise Forbidden("Only people who signed in have this; open mode is for recognising pictures.")
+        raise NotSignedIn("Only people who signed in have this: sign in, or send `Authorization: Bearer osp_…`.")
     return view.actor.user

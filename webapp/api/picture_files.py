@@ -12,12 +12,15 @@ from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 
+from classifier.facts import read_facts
 from webapp.access import audit
+from webapp.access.actors import Actor
 from webapp.access.table import Action
 from webapp.api.describe import describe
 from webapp.api.lookup import image_for
+from webapp.api.places import PlaceRule
 from webapp.api.views import View
-from webapp.errors import NotFound, Unavailable
+from webapp.errors import Forbidden, NotFound, Unavailable
 from webapp.images.derived import thumbnail
 from webapp.images.models import Image
 from webapp.images.store import open_original
@@ -38,6 +41,12 @@ class Original(View):
         path = open_original(image.file)
         if not path.is_file():
             raise NotFound("The original is not where it was stored: a disk may be unplugged.", code="original-missing")
+        if hides_place(self.actor, image, path):
+            raise Forbidden(
+                "This file says exactly where it was taken, which your role does not see in this project. "
+                "Ask a curator for it.",
+                code="place-withheld",
+            )
         audit.record(
             actor=self.actor, action="download original", project_id=image.project_id, subject=f"image:{image.pk}"
         )
@@ -78,6 +87,13 @@ class Thumbnail(View):
         response["Content-Security-Policy"] = NOT_A_PAGE
         response["X-Content-Type-Options"] = "nosniff"
         return response
+
+
+def hides_place(actor: Actor, image: Image, path: Path) -> bool:
+    """Whether the file tells its bearer more of its place than the actor may see."""
+    place = image if image.measured_at is not None else read_facts(path)
+    sensitive = image.site is not None and image.site.sensitive
+    return PlaceRule(actor, image.project).shown(place, sensitive=sensitive).coordinates in ("coarse", "withheld")
 
 
 def file_name(image: Image) -> str:

@@ -14,8 +14,10 @@ WITHHELD = -1
 
 
 class HasPlace(Protocol):
-    latitude: float | None
-    longitude: float | None
+    @property
+    def latitude(self) -> float | None: ...
+    @property
+    def longitude(self) -> float | None: ...
 
 
 @dataclass(frozen=True)

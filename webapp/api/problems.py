@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core import exceptions as django_errors
-from django.db import DataError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from rest_framework import exceptions as rest_errors
@@ -97,7 +97,7 @@ def as_error(exc: BaseException) -> OspreyError:
         return BadValue("A value is too large, too long or holds characters that text cannot hold. Correct it.")
     if isinstance(exc, RecursionError):
         return BadRequest("The body is nested too deeply.", code="bad-json")
-    if isinstance(exc, OperationalError):
+    if isinstance(exc, (OperationalError, InterfaceError)):
         logger.error("the database does not answer: %s", exc)
         return Unavailable("The database is busy or does not answer. Try again in a moment.", retry_after=2)
     at = timezone.now().strftime("%H:%M:%S")
@@ -180,7 +180,8 @@ def answer(exc: Exception, context: dict[str, Any]) -> Response:
 def problem_response(error: OspreyError, *, instance: str = "") -> HttpResponse:
     """The same for plain views, error pages and the intake."""
     body = json.dumps(problem_of(error, instance=instance))
-    return HttpResponse(body, status=error.status, headers=headers_of(error), content_type=MEDIA_TYPE)
+    headers = headers_of(error) | {"X-Content-Type-Options": "nosniff"}  # the door has no middleware
+    return HttpResponse(body, status=error.status, headers=headers, content_type=MEDIA_TYPE)
 
 
 def plain(*methods: str) -> Callable[[Callable[..., Awaitable[HttpResponseBase]]], Callable[..., Any]]:
@@ -202,11 +203,6 @@ def plain(*methods: str) -> Callable[[Callable[..., Awaitable[HttpResponseBase]]
         return guarded
 
     return wrap
-
-
-def is_for_programs(path: str) -> bool:
-    """Whether errors at this path are answered as problems rather than pages."""
-    return path.startswith("/api/") or path in ("/classifyfish", "/healthz")
 
 
 def unknown_address(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:

@@ -22,7 +22,7 @@ from webapp.api.views import View, read_query
 from webapp.images.models import Item, Upload
 from webapp.images.uploads import list_items, upload_by_uid
 
-COLUMNS = ("path", "state", "label", "score", "source", "reason", "image", "sha256", "captured_at")
+COLUMNS = ("path", "state", "label", "score", "source", "reason", "image", "sha256", "captured_at", "damaged", "damaged_share")
 CHUNK = 1000
 RUNS_IN_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -75,6 +75,8 @@ def row_of(item: Item) -> dict[str, Any]:
         "image": item.image_id,
         "sha256": item.sha256,
         "captured_at": image.captured_at if image is not None else "",
+        "damaged": bool(image is not None and image.damaged_share),
+        "damaged_share": image.damaged_share if image is not None else None,
     }
 
 
@@ -99,4 +101,6 @@ def disarmed(value: object) -> object:
     """A cell that a spreadsheet would run as a formula begins with an apostrophe instead."""
     if isinstance(value, str) and value.startswith(RUNS_IN_SPREADSHEETS):
         return f"'{value}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None else value

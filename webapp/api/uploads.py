@@ -180,5 +180,7 @@ def item_shape(item: Item, request: Request) -> dict[str, Any]:
         "image": item.image_id,
         "label": state.label.name if state is not None and state.label is not None else None,
         "score": state.score if state is not None else None,
+        "damaged": bool(item.image and item.image.damaged_share),
+        "damaged_share": item.image.damaged_share if item.image else None,
         "thumbnail": address(request, "api-image-thumbnail", item.image_id, 256) if item.image_id else None,
     }

@@ -15,6 +15,7 @@ from webapp.access.require import allowed, require
 from webapp.access.table import Action
 from webapp.errors import Invalid, OspreyError
 from webapp.images.models import Image, Item, Upload
+from webapp.images.news import tell
 from webapp.images.paths import normalise_path
 from webapp.projects.models import Label, Project
 from webapp.rows import update_rows
@@ -100,7 +101,8 @@ def already_here(*, actor: Actor, project: Project, sha256s: Sequence[str]) -> d
         return {}
     here: dict[str, int] = {}
     for part in _parts(sha256s):
-        seen = Image.objects.filter(project=project, withdrawn_at=None, file__sha256__in=part)
+        # One that failed is not an answer: its bytes are asked for, and the sender hears why.
+        seen = Image.objects.filter(project=project, withdrawn_at=None, file__sha256__in=part, state__failure="")
         here.update(seen.values_list("file__sha256", "pk"))
     return here
 
@@ -115,11 +117,12 @@ def mark_duplicates(*, actor: Actor, upload: Upload, files: Mapping[str, str]) -
     wanted = {normalise_path(path): digest for path, digest in files.items() if digest in here}
     now = timezone.now()
     for part in _parts(list(wanted)):
-        rows = list(upload.items.filter(path__in=part, state=Item.State.EXPECTED).select_for_update())
+        rows = list(upload.items.filter(path__in=part, state=Item.State.EXPECTED).select_for_update().order_by("pk"))
         for item in rows:
             item.state, item.sha256, item.changed_at = Item.State.DUPLICATE, wanted[item.path], now
             item.image_id = here[wanted[item.path]]
         update_rows(rows, ["state", "sha256", "image_id", "changed_at"])
+        tell(upload, rows)
     return {path: here[digest] for path, digest in files.items() if digest in here}
 
 

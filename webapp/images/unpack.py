@@ -45,7 +45,7 @@ def is_zip(path: Path) -> bool:
 
 
 def accept_zip(*, actor: Actor, upload: Upload, received: ReceivedFile, name: str = "") -> Archive:
-    """Keep a zip and have it unpacked. The same zip again is the archive that is there."""
+    """Keep a zip and have it unpacked. The same zip again is the archive that is there; one that failed goes on."""
     require(actor, Action.RECOGNISE, upload.project)
     if not is_zip(received.path):
         raise OspreyError("This is not a zip: send pictures, or a .zip of them.", code="not-a-zip", status=415)
@@ -53,23 +53,41 @@ def accept_zip(*, actor: Actor, upload: Upload, received: ReceivedFile, name: st
     with transaction.atomic():
         upload = Upload.objects.select_for_update().get(pk=upload.pk)
         known = upload.archives.filter(sha256=received.sha256).first()
-        if known is not None:
+        if known is not None and known.state != State.FAILED:
             received.path.unlink(missing_ok=True)
             return known
         if upload.state not in ACCEPTING or upload.closed_at is not None:
             raise Conflict(f"This upload is {upload.get_state_display()}: reopen it, or start another.", code="closed")
         _keep(received.path, key)
-        archive = Archive.objects.create(
-            upload=upload,
-            item=_item_of(upload, normalise_path(name or "archive.zip"), received),
-            sha256=received.sha256,
-            size=received.size,
-            storage_key=key,
-        )
+        archive = known or _add(upload, received, key, normalise_path(name or "archive.zip"))
+        if known is not None:
+            _expect_again(known)
+            said = f"{known.item.path}: "
+            upload.reason = "\n".join(line for line in upload.reason.splitlines() if not line.startswith(said))
         upload.state = Upload.State.WORKING
-        upload.save(update_fields=["state"])
+        upload.save(update_fields=["state", "reason"])
         queue.send(TASK, archive.pk)
     return archive
+
+
+def _add(upload: Upload, received: ReceivedFile, key: str, path: str) -> Archive:
+    return Archive.objects.create(
+        upload=upload,
+        item=_item_of(upload, path, received),
+        sha256=received.sha256,
+        size=received.size,
+        storage_key=key,
+    )
+
+
+def _expect_again(archive: Archive) -> None:
+    """What a zip that failed left undone is to be done; it goes on where it ended."""
+    archive.state, archive.attempts, archive.reason, archive.done_at = State.WAITING, 0, "", None
+    archive.save(update_fields=["state", "attempts", "reason", "done_at"])
+    now = timezone.now()
+    Item.objects.filter(pk=archive.item_id).update(state=Item.State.RECEIVED, code=ARCHIVE, reason="", changed_at=now)
+    undone = archive.upload.items.filter(path__startswith=f"{archive.item.path}/", state=Item.State.FAILED, image=None)
+    undone.update(state=Item.State.EXPECTED, code="", reason="", changed_at=now)
 
 
 def path_of(archive: Archive) -> Path:
@@ -166,11 +184,18 @@ def _settle_upload(archive: Archive, *, reason: str) -> None:
     else:
         if upload.closed_at is not None:
             settle_never_came(upload)
-        failed = upload.archives.filter(state=State.FAILED).exists()
         ended = Upload.State.CLOSED if upload.closed_at is not None else Upload.State.OPEN
-        upload.state = Upload.State.FAILED if failed else ended
+        upload.state = Upload.State.FAILED if _is_all_lost(upload) else ended
     upload.save(update_fields=["state", "reason"])
     transaction.on_commit(lambda: path_of(archive).unlink(missing_ok=True))
+
+
+def _is_all_lost(upload: Upload) -> bool:
+    """Whether a failed archive left nothing of the upload that came in; else its own item says enough."""
+    good = (Item.State.DONE, Item.State.DUPLICATE, Item.State.RECEIVED)
+    if not upload.archives.filter(state=State.FAILED).exists():
+        return False
+    return not upload.items.filter(state__in=good).exclude(archive__isnull=False).exists()
 
 
 def _update(archive: Archive, **values: object) -> None:

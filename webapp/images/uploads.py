@@ -19,6 +19,7 @@ from webapp.access.table import Action
 from webapp.errors import Conflict, Invalid, NotFound
 from webapp.images.items import already_here, counts, label_counts, list_items, mark_duplicates, reject_item
 from webapp.images.models import Archive, Item, Upload
+from webapp.images.news import MOST_TOLD, tell
 from webapp.images.paths import normalise_path
 from webapp.images.side_files import JPEG, RAW, ending_of, stem_of, summarise_side_files
 from webapp.projects.models import Project
@@ -129,10 +130,14 @@ def extend_manifest(*, actor: Actor, upload: Upload, manifest: Sequence[Manifest
     return Extended(added=len(fresh), known=len(known), left_out=side.left_out)
 
 
-def ensure_item(*, upload: Upload, path: str, size: int | None = None) -> Item:
-    """The item of a file that came, announced or not."""
-    item, _ = Item.objects.get_or_create(upload=upload, path=normalise_path(path), defaults={"size": size})
-    return item
+def ensure_item(*, upload: Upload, path: str, size: int | None = None, sha256: str = "") -> Item:
+    """The item of a file that came, announced or not. A closed upload takes only again what it has already."""
+    path = normalise_path(path)
+    item = upload.items.filter(path=path).first()
+    if item is not None and item.image_id is not None and item.sha256 == sha256:
+        return item
+    _refuse_unless_accepting(upload)
+    return item or Item.objects.get_or_create(upload=upload, path=path, defaults={"size": size})[0]
 
 
 @transaction.atomic
@@ -173,12 +178,17 @@ def reopen_upload(*, actor: Actor, upload: Upload) -> Upload:
 
 def settle_never_came(upload: Upload) -> int:
     """Give every announced file without bytes its final state."""
-    return upload.items.filter(state=Item.State.EXPECTED).update(
+    now = timezone.now()
+    settled = upload.items.filter(state=Item.State.EXPECTED).update(
         state=Item.State.FAILED,
         code=NEVER_CAME,
         reason="It was on the list, but its bytes never came. Reopen the upload and choose the same folder again.",
-        changed_at=timezone.now(),
+        changed_at=now,
     )
+    if settled:
+        missing = upload.items.filter(state=Item.State.FAILED, code=NEVER_CAME, changed_at=now).order_by("pk")
+        tell(upload, missing.only("pk", "image_id", "state", "code")[:MOST_TOLD])
+    return settled
 
 
 def quiet_uploads(*, before: timedelta = QUIET_FOR) -> Iterable[Upload]:
@@ -194,9 +204,14 @@ def quiet_uploads(*, before: timedelta = QUIET_FOR) -> Iterable[Upload]:
 def _accepting(upload: Upload) -> Upload:
     """The upload's row, locked; a refusal when it takes no more files."""
     locked = Upload.objects.select_for_update().select_related("project").get(pk=upload.pk)
-    if locked.state not in ACCEPTING or locked.closed_at is not None:
-        raise Conflict(f"This upload is {locked.get_state_display()}: reopen it, or start another.", code="closed")
+    _refuse_unless_accepting(locked)
     return locked
+
+
+def _refuse_unless_accepting(upload: Upload) -> None:
+    if upload.state not in ACCEPTING or upload.closed_at is not None:
+        said = upload.get_state_display() if upload.state not in ACCEPTING else "closed"
+        raise Conflict(f"This upload is {said}: reopen it, or start another.", code="closed")
 
 
 def _item(upload: Upload, path: str, entry: ManifestEntry) -> Item:

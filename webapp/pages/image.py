@@ -17,6 +17,7 @@ from webapp.api.lookup import image_for
 from webapp.api.places import PlaceRule
 from webapp.images.models import Image, Item
 from webapp.pages.answering import page
+from webapp.pages.verdict import Verdict, verdict_of
 from webapp.predictions.answer import answer_json
 from webapp.predictions.models import Prediction
 
@@ -27,8 +28,11 @@ def image(request: HttpRequest, actor: Actor, pk: int) -> HttpResponse:
     said = predictions_of(found)
     live = next((one for one in said if one.purpose == Prediction.Purpose.LIVE), None)
     answer = answer_json(live, list(live.regions.order_by("position"))) if live else None
+    verdict = verdict_of(found)
     context = {
         "image": found,
+        "name": name_of(found),
+        "verdict": verdict,
         "project": found.project,
         "answer": answer,
         "predictions": said,
@@ -36,9 +40,15 @@ def image(request: HttpRequest, actor: Actor, pk: int) -> HttpResponse:
         "facts": facts(actor, found),
         "may_download": allowed(actor, Action.VIEW_ORIGINALS, found.project),
         **neighbours(found, request.GET.get("upload", "")),
-        "script": _script(request, actor, found, answer),
+        "script": _script(request, actor, found, answer, verdict),
     }
     return render(request, "pages/image.html", context)
+
+
+def name_of(image: Image) -> str:
+    """Its file's name, or the name a later sender gave the same bytes; pictures sent without one have a number."""
+    named = image.path or image.items.exclude(path="").order_by("pk").values_list("path", flat=True).first()
+    return named.rsplit("/", 1)[-1] if named else f"Image {image.pk}"
 
 
 def predictions_of(image: Image) -> list[Prediction]:
@@ -112,13 +122,16 @@ def _is_uid(text: str) -> bool:
     return True
 
 
-def _script(request: HttpRequest, actor: Actor, image: Image, answer: dict[str, Any] | None) -> dict[str, Any]:
+def _script(
+    request: HttpRequest, actor: Actor, image: Image, answer: dict[str, Any] | None, verdict: Verdict | None
+) -> dict[str, Any]:
     sign_in = f"{reverse('sign-in')}?{urlencode({'next': request.get_full_path()})}"
     return {
         "id": image.pk,
         "prediction": answer["prediction"] if answer else None,
         "hasAnswer": bool(answer and answer["state"] == Prediction.State.DONE),
-        "path": image.path,
+        "path": name_of(image),
+        "verdict": {"words": verdict.words, "who": verdict.who, "others": verdict.others} if verdict else None,
         "project": image.project.slug,
         "picture": reverse("api-image-thumbnail", args=[image.pk, 1024]),
         "rights": {"review": allowed(actor, Action.REVIEW, image.project)},

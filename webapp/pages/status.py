@@ -12,6 +12,7 @@ from webapp.access.actors import Actor
 from webapp.access.models import ApiToken, AuditEvent, User
 from webapp.access.require import allowed, require
 from webapp.access.table import Action
+from webapp.images.items import ARCHIVE
 from webapp.images.models import Item, Upload
 from webapp.pages.answering import page
 from webapp.predictions.health import site_health
@@ -20,6 +21,8 @@ from webapp.projects.find import visible_projects
 
 SHOWN = 12
 AUDIT_SHOWN = 100
+# A zip that is unpacked is not a file any more: its entries stand for it.
+FILES = ~Q(items__state=Item.State.DONE, items__code=ARCHIVE)
 UNSETTLED = Q(items__state__in=[Item.State.EXPECTED, Item.State.RECEIVED])
 
 
@@ -38,7 +41,7 @@ def jobs(actor: Actor) -> dict[str, Any]:
     """Uploads in progress, those with failures, and those finished last."""
     rows = Upload.objects.filter(project__in=visible_projects(actor)).exclude(kind=Upload.Kind.CALL)
     counted = rows.select_related("project", "created_by").annotate(
-        total=Count("items"),
+        total=Count("items", filter=FILES),
         left=Count("items", filter=UNSETTLED),
         failed=Count("items", filter=Q(items__state=Item.State.FAILED)),
     )

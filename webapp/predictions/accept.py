@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -19,12 +18,18 @@ from webapp.errors import OspreyError
 from webapp.images import states, store
 from webapp.images.keep import ReceivedFile
 from webapp.images.models import File, Image, Item, Upload
-from webapp.predictions.models import Prediction, Priority
+from webapp.images.paths import normalise_path
+from webapp.predictions.models import WORTH_A_TRY, Prediction, Priority
+from webapp.predictions.retry import retry
 from webapp.projects.models import Project
 from webapp.rows import insert_row
 from webapp.versions.activate import active_pipeline_id
 
 WAITING = (Prediction.State.PENDING, Prediction.State.LEASED)
+TRIED_AGAIN = WORTH_A_TRY - {"ended-worker", "no-answer"}
+"""Faults of the site at that time: the same bytes again are tried again."""
+RIVALS = 3
+"""A file, an image and a prediction can each be made by another sender first."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +65,22 @@ def accept_image(
     image = Image(
         project=project,
         upload=upload,
-        path=Path(name).as_posix()[:1000] if name else "",
+        path=normalise_path(name) if name else "",
         part=part,
         width=header.width,
         height=header.height,
     )
-    try:
-        return _take_in(file, image, item, priority)
-    except IntegrityError:
-        # Somebody sent the same bytes at the same moment and was first: now they are there.
-        return _take_in(file, image, item, priority)
+    for _ in range(RIVALS):
+        try:
+            return _take_in(actor, file, image, item, priority)
+        except IntegrityError:
+            # Somebody sent the same bytes at the same moment and was first with the file, the image or the work.
+            continue
+    return _take_in(actor, file, image, item, priority)
 
 
 @transaction.atomic
-def _take_in(file: File, image: Image, item: Item | None, priority: Priority) -> Accepted:
+def _take_in(actor: Actor, file: File, image: Image, item: Item | None, priority: Priority) -> Accepted:
     """The rows of one picture, as far as they are not there yet."""
     pipeline_id = active_pipeline_id(image.project_id)
     known = _look(file.sha256, image.project_id, pipeline_id)
@@ -81,14 +88,16 @@ def _take_in(file: File, image: Image, item: Item | None, priority: Priority) ->
     prediction_id, state = known.prediction_id, known.prediction_state
     if prediction_id is None and pipeline_id is not None:
         prediction_id, state = _add_prediction(image_id, pipeline_id, priority)
-    elif prediction_id is not None and state == Prediction.State.PENDING:
-        _hurry(prediction_id, priority)
+    elif prediction_id is not None:
+        if state == Prediction.State.FAILED and known.code in TRIED_AGAIN:
+            state = Prediction.State.PENDING if retry(actor=actor, predictions=[prediction_id]) else state
+        if state == Prediction.State.PENDING:
+            _hurry(prediction_id, priority)
     if state == Prediction.State.PENDING:
         queue.wake("gpu")
-    is_new = known.image_id is None
     if item is not None:
-        _settle_item(item, image_id, is_new=is_new, waits=state in WAITING, file=file)
-    return Accepted(image_id, prediction_id, state, "new" if is_new else "duplicate")
+        _settle_item(item, image_id, known=known, state=state, file=file)
+    return Accepted(image_id, prediction_id, state, "duplicate" if known.image_id else "new")
 
 
 @dataclass(frozen=True)
@@ -99,20 +108,22 @@ class Known:
     image_id: int | None = None
     prediction_id: int | None = None
     prediction_state: str = ""
+    code: str = ""
+    reason: str = ""
 
 
 def _look(sha256: str, project_id: int, pipeline_id: int | None) -> Known:
     """One query by hand: every upload asks, and the ORM takes longer to write this than the database to run it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT f.id, i.id, p.id, p.state FROM images_file f "
+            "SELECT f.id, i.id, p.id, p.state, p.code, p.reason FROM images_file f "
             "LEFT JOIN images_image i ON i.file_id = f.id AND i.project_id = %s "
             "LEFT JOIN predictions_prediction p ON p.image_id = i.id AND p.pipeline_id = %s AND p.purpose = 'live' "
             "WHERE f.sha256 = %s",
             [project_id, pipeline_id, sha256],
         )
         row = cursor.fetchone()
-    return Known(row[0], row[1], row[2], row[3] or "") if row else Known()
+    return Known(*row[:3], *(text or "" for text in row[3:])) if row else Known()
 
 
 def _add_image(file: File, image: Image, file_id: int | None) -> int:
@@ -155,11 +166,19 @@ def reject_item(*, item: Item, code: str, reason: str, sha256: str = "") -> None
     )
 
 
-def _settle_item(item: Item, image_id: int, *, is_new: bool, waits: bool, file: File) -> None:
-    """A duplicate is settled at once; a new picture when its prediction is."""
-    settled = Item.State.RECEIVED if waits else Item.State.DONE
-    item.state = settled if is_new else Item.State.DUPLICATE
-    item.image_id, item.sha256, item.size = image_id, file.sha256, file.size
+def _settle_item(item: Item, image_id: int, *, known: Known, state: str, file: File) -> None:
+    """A new picture is settled when its prediction is, a duplicate at once; a duplicate of a failure is one itself.
+
+    A failure that is tried again waits like a new one.
+    """
     item.code = item.reason = ""
+    if state == Prediction.State.FAILED:
+        item.state = Item.State.FAILED if known.code in WORTH_A_TRY else Item.State.REJECTED
+        item.code, item.reason = known.code, known.reason
+    elif known.image_id is None or known.prediction_state == Prediction.State.FAILED:
+        item.state = Item.State.RECEIVED if state in WAITING else Item.State.DONE
+    else:
+        item.state = Item.State.DUPLICATE
+    item.image_id, item.sha256, item.size = image_id, file.sha256, file.size
     item.changed_at = timezone.now()
     item.save(update_fields=["state", "image", "sha256", "size", "code", "reason", "changed_at"])

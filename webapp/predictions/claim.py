@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from webapp import events
 from webapp.images import states
 from webapp.images.models import File, Item
 from webapp.images.store import open_original
@@ -193,3 +194,4 @@ def _set_aside(prediction_id: int, token: str, code: str, reason: str) -> None:
                 state=Item.State.FAILED, code=code, reason=reason, changed_at=Now()
             )
             states.after_prediction({image_id: states.MachineSays(failure=code)}, measured={})
+    events.publish(events.DONE, [prediction_id])

@@ -92,7 +92,7 @@ class Drainer:
             if not batch.claim.alone:
                 with self._freeing(batch.claim):
                     follows = self._begin(deadline, may_be_alone=False)
-            with self._freeing(follows and follows.claim):
+            with self._freeing(follows.claim if follows else None):
                 done += self._finish(batch)
             batch = follows or self._begin_or_rearm(deadline)
         if time.monotonic() >= deadline and not self.is_stopping():

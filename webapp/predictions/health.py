@@ -61,7 +61,11 @@ def _broker(problems: list[str]) -> str:
 
 
 def _disk(problems: list[str]) -> int:
-    free = shutil.disk_usage(settings.STORE_DIR).free
+    try:
+        free = shutil.disk_usage(settings.STORE_DIR).free
+    except OSError as error:
+        problems.append(f"The store cannot be reached ({error.strerror}): nothing is accepted. Is its disk there?")
+        return 0
     if free < settings.FREE_DISK_FLOOR_BYTES:
         problems.append("The disk is full: nothing more is accepted. Make room in the data folder's file system.")
     return free

@@ -17,7 +17,7 @@ from webapp.images import states
 from webapp.images.models import Image, Item
 from webapp.predictions.claim import Claim, Work
 from webapp.predictions.look import Measures
-from webapp.predictions.models import Embedding, Prediction, Region
+from webapp.predictions.models import WORTH_A_TRY, Embedding, Prediction, Region
 from webapp.rows import insert_row, insert_rows, update_rows
 
 State = Prediction.State
@@ -214,7 +214,8 @@ def _settle_items(kept: Sequence[Result]) -> dict[str, object]:
         answer = live[image_id].answer
         item = Item(pk=item_id, state=Item.State.DONE, code="", reason="", changed_at=now)
         if isinstance(answer, Failure):
-            item.state, item.code, item.reason = Item.State.FAILED, answer.code, answer.reason
+            item.state = Item.State.FAILED if answer.code in WORTH_A_TRY else Item.State.REJECTED
+            item.code, item.reason = answer.code, answer.reason
         items.append(item)
         told: dict[str, object] = {"item": item_id, "image": image_id, "state": item.state, "code": item.code}
         news.setdefault(f"{events.UPLOADS}{UUID(str(uid))}", []).append(told)

@@ -88,7 +88,7 @@ def unpack(archive_id: int, *, seconds: float = SLICE_SECONDS, bounds: zips.ZipL
     except zips.ArchiveRefused as refused:
         archives.fail(archive, code=refused.code, reason=refused.what)
     except FileNotFoundError:
-        archives.fail(archive, code="file-missing", reason="The stored zip is gone: send it again under another name.")
+        archives.fail(archive, code="file-missing", reason="The stored zip is gone: send it again.")
     except Paused as pause:
         log.warning("%s waits: %s", archive, pause)
         archives.release(archive, reason=str(pause))

@@ -167,6 +167,8 @@ class ItemShape(s.Serializer[Any]):
     image = s.IntegerField(allow_null=True)
     label = s.CharField(allow_null=True)  # type: ignore[assignment]
     score = s.FloatField(allow_null=True)
+    damaged = s.BooleanField(help_text="Whether a part of the picture cannot be read")
+    damaged_share = s.FloatField(allow_null=True, help_text="Share of its rows; null: not looked at yet")
     thumbnail = s.URLField(allow_null=True)
 
 
@@ -198,6 +200,8 @@ class ResultRow(s.Serializer[Any]):
     image = s.IntegerField(allow_null=True)
     sha256 = s.CharField()
     captured_at = s.CharField()
+    damaged = s.BooleanField()
+    damaged_share = s.FloatField(allow_null=True)
 
 
 class PredictionShape(Answer):
