@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 REPORT = "report.json"
 _MAY_TRAVEL = frozenset({CARD, WEIGHTS, ONNX, REPORT})
+_ARCHITECTURE = re.compile(r"^@register_model\ndef (\w+)", re.MULTILINE)
 _LABEL_SETS = {"animals": imagenet.animals, "ten-animals": imagenet.ten_animals, "fish": imagenet.fish}
 
 
@@ -62,6 +65,9 @@ def add_pretrained(
     `labels` is one of the label sets for ImageNet-1k outputs (animals, ten-animals, fish) or one name for each output.
     Raises WeightsUnavailable when the weights cannot be had: nothing starts from scratch.
     """
+    if weights is not None and not weights.is_file():
+        raise WeightsUnavailable(f"{weights} is not a file. Name a .safetensors or .pth file of {name}.")
+    _refuse_unknown(name)
     from classifier.network import embedding_space, export_onnx, write_weights
 
     with _beside(out) as made:
@@ -74,6 +80,22 @@ def add_pretrained(
         write_card(made, replace(card, embedding_space=embedding_space(network, card), embedding_size=size))
         seal_folder(made, out)
     return out
+
+
+def _refuse_unknown(name: str) -> None:
+    """Say at once that timm has no such name: to ask timm itself takes seconds of importing torch.
+
+    Only a name that is nowhere in timm's sources is refused here; timm has the last word on the others.
+    """
+    found = find_spec("timm")
+    folder = Path(found.origin).parent / "models" if found is not None and found.origin else Path()
+    sources = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))]
+    wanted = re.compile(rf"\b{re.escape(name.split('.')[0])}\b")
+    if not sources or any(wanted.search(source) for source in sources):
+        return
+    known = [one for source in sources for one in _ARCHITECTURE.findall(source)]
+    near = ", ".join([one for one in known if name.split("_")[0] in one][:5]) or "none"
+    raise ModelError(f"timm knows no architecture {name!r}. Similar names: {near}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +111,6 @@ def _find_weights(name: str, weights: Path | None, revision: str | None, *, into
 
     config = timm.get_pretrained_cfg(name) if timm.is_model(name.split(".")[0]) else None
     if weights is not None:
-        if not weights.is_file():
-            raise WeightsUnavailable(f"{weights} is not a file. Name a .safetensors or .pth file of {name}.")
         return _Found(weights, Origin("", f"file {weights.name}", "", file_digest(weights)))
     if config is None:
         from classifier.network import create

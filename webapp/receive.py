@@ -124,7 +124,9 @@ class Receiver:
             self._field = (segment.name or "", bytearray())
             return
         if len(self.parts) >= self.most_files:
-            raise TooManyFiles(f"At most {self.most_files:,} {'file' if self.most_files == 1 else 'files'} in one request here.")
+            raise TooManyFiles(
+                f"At most {self.most_files:,} {'file' if self.most_files == 1 else 'files'} in one request here."
+            )
         self._writer = FileWriter(
             field=segment.name or "", filename=segment.filename, content_type=segment.content_type or ""
         )

@@ -5,6 +5,7 @@ Every variable is read here and listed in docs/operations.md; a test compares th
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from datetime import timedelta
@@ -55,6 +56,8 @@ def _secret_key() -> str:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{path} cannot be written ({error.strerror}): look at its owner") from error
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(made)
     return made

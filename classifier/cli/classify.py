@@ -32,6 +32,15 @@ _EXAMPLES = """examples:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """A picture as the network takes it, and the share of its rows that could not be read."""
+
+    source: Source
+    prepared: Prepared | Failure
+    damaged_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One picture to recognise: a path, or the bytes of standard input."""
 
@@ -137,12 +146,12 @@ def _classify(pipeline: LoadedPipeline, sources: Sequence[Source], chosen: argpa
     progress = _progress(len(sources)) if several else None
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         waiting = iter(sources)
-        ahead = [(source, pool.submit(_prepare, pipeline, source)) for source in itertools.islice(waiting, BATCH)]
+        ahead = [pool.submit(_prepare, pipeline, source) for source in itertools.islice(waiting, BATCH)]
         while ahead:
-            ready = [(source, future.result()) for source, future in ahead]
-            ahead = [(source, pool.submit(_prepare, pipeline, source)) for source in itertools.islice(waiting, BATCH)]
-            for source, answer in _answers(pipeline, ready):
-                failed |= not _report(pipeline, source, answer, chosen, several=several)
+            ready = [future.result() for future in ahead]
+            ahead = [pool.submit(_prepare, pipeline, source) for source in itertools.islice(waiting, BATCH)]
+            for one, answer in _answers(pipeline, ready):
+                failed |= not _report(pipeline, one, answer, chosen, several=several)
                 if progress is not None:
                     progress.update()
     if progress is not None:
@@ -156,37 +165,41 @@ def _progress(total: int) -> Any:
     return tqdm(total=total, unit="picture", file=sys.stderr)
 
 
-def _prepare(pipeline: LoadedPipeline, source: Source) -> Prepared | Failure:
+def _prepare(pipeline: LoadedPipeline, source: Source) -> Ready:
     from classifier.images import decode
 
     try:
-        return pipeline.prepare(decode(source.content, at_least=pipeline.at_least))
+        picture = decode(source.content, at_least=pipeline.at_least)
+        return Ready(source, pipeline.prepare(picture), picture.damaged_share)
     except ImageRejected as error:
-        return Failure(error.code, error.reason)
+        return Ready(source, Failure(error.code, error.reason))
     except OSError as error:
-        return Failure("unreadable", f"{error.strerror or error}")
+        return Ready(source, Failure("unreadable", f"{error.strerror or error}"))
 
 
-def _answers(
-    pipeline: LoadedPipeline, ready: Sequence[tuple[Source, Prepared | Failure]]
-) -> Iterator[tuple[Source, Answer | Failure]]:
-    good = [prepared for _, prepared in ready if not isinstance(prepared, Failure)]
+def _answers(pipeline: LoadedPipeline, ready: Sequence[Ready]) -> Iterator[tuple[Ready, Answer | Failure]]:
+    good = [one.prepared for one in ready if not isinstance(one.prepared, Failure)]
     answers = iter(pipeline.recognise_prepared(good, embeddings=False))
-    for source, prepared in ready:
-        yield source, prepared if isinstance(prepared, Failure) else next(answers)
+    for one in ready:
+        yield one, one.prepared if isinstance(one.prepared, Failure) else next(answers)
 
 
 def _report(
-    pipeline: LoadedPipeline, source: Source, answer: Answer | Failure, chosen: argparse.Namespace, *, several: bool
+    pipeline: LoadedPipeline, one: Ready, answer: Answer | Failure, chosen: argparse.Namespace, *, several: bool
 ) -> bool:
+    name, share = one.source.name, one.damaged_share
     if isinstance(answer, Failure):
-        print(f"classify: {source.name}: {answer.reason}", file=sys.stderr, flush=True)
+        print(f"classify: {name}: {answer.reason}", file=sys.stderr, flush=True)
         return False
+    if share > 0:
+        missing = max(1, round(100 * share))
+        print(f"classify: {name}: damaged, {missing} % of its rows are missing", file=sys.stderr, flush=True)
     if chosen.json:
-        line = json.dumps({"path": source.name, **_as_json(pipeline, answer)}, ensure_ascii=False)
+        damage = {"damaged": share > 0, "damaged_share": round(share, 4)}
+        line = json.dumps({"path": name, **_as_json(pipeline, answer), **damage}, ensure_ascii=False)
     else:
         line = repr(_ranked(pipeline, answer)) if chosen.verbose else repr([_names(pipeline)[answer.label]])
-        line = f"{source.name}\t{line}" if several else line
+        line = f"{name}\t{line}" if several else line
     print(line, flush=True)
     return True
 

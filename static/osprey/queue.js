@@ -5,19 +5,18 @@ import { fingerprint } from "./hash.js";
 import { Lease } from "./lease.js";
 import * as store from "./store.js";
 import { isMissing, supply } from "./supply.js";
-import { isZip, manifestLine, transmit } from "./transmit.js";
+import { isUnpacked, isZip, transmit } from "./transmit.js";
 import { FINAL } from "./words.js";
 
 const SENDERS = 4;
-const MANIFEST_CHUNK = 1000;
+export const MANIFEST_CHUNK = 1000;
 const CHECK_CHUNK = 200;
 const FIRST_CHECK = 8;
 const HASHED_AHEAD = 64;
 const FEW = 3; // so few files go at once: asking first whether they are here would only cost time
 const WATCHED = 20; // a person waits for so few; more of them stand back behind calls and single pictures
 const SERVER_TRIES = 8;
-
-const isUnpacked = (row) => row.state === "done" && isZip(row.path);
+const LONGEST_SAVING = 20_000; // a slow disk must not hold an upload back for ever
 
 /** Fires `change` (rows that changed) and `status` (anything about the whole). */
 export class Queue extends EventTarget {
@@ -35,38 +34,6 @@ export class Queue extends EventTarget {
     this.changed = new Set();
     this.early = new Map();
     this.lease = null;
-  }
-
-  /** A new upload from gathered entries. */
-  static async start({ project, name, everything, entries, sideFiles, handles }) {
-    const manifest = everything.map(manifestLine); // with side files: the server counts them for its summary
-    const first = manifest.splice(0, MANIFEST_CHUNK);
-    const upload = await insist(() => post("/uploads", { project, name, manifest: first }));
-    const record = { uid: upload.id, project, name, createdAt: Date.now(), sideFiles, total: entries.length, handles };
-    const queue = new Queue(record);
-    queue.add(entries);
-    queue.begin(entries, manifest);
-    return queue;
-  }
-
-  /** An upload that a refresh interrupted; `null` when another tab is busy with it or nothing is left. */
-  static async resume(record) {
-    const lease = new Lease(record.uid);
-    if (!lease.take()) return null;
-    const left = await store.filesOf(record.uid);
-    const queue = new Queue(record);
-    queue.lease = lease;
-    const kept = await store.blobPaths(record.uid);
-    queue.add(left.map((file) => ({ ...file, isStored: kept.has(file.path) })));
-    return queue;
-  }
-
-  /** An upload whose bytes are all with the server: its rows are read from there. */
-  static async follow(record) {
-    const queue = new Queue(record);
-    queue.isFinished = true;
-    await queue.reconcile();
-    return queue.rows.length ? queue : null;
   }
 
   get uid() {
@@ -154,7 +121,7 @@ export class Queue extends EventTarget {
         for (const row of chunk) await this.hashOne(row);
         await this.askWhatIsHere(chunk.filter((row) => row.sha256 && row.state === "hashing"));
         // A refresh costs nothing that is kept: the first answers come at once, the rest is kept before it is sent.
-        await this.saving;
+        await Promise.race([this.saving, pause(LONGEST_SAVING)]);
         while (this.ready.length > HASHED_AHEAD && !this.isStopped) await pause(100);
         if (this.isStopped) return;
       }
@@ -379,7 +346,6 @@ export class Queue extends EventTarget {
     return Boolean(entries && this.supply(entries).found);
   }
 
-  /** A zip that is unpacked is not a file any more: its entries stand for it, as in the server's counts. */
   counts() {
     const counts = {};
     for (const row of this.rows) if (!isUnpacked(row)) counts[row.state] = (counts[row.state] || 0) + 1;

@@ -6,8 +6,8 @@ import { follow } from "./events.js";
 import { fetchAnswer } from "./fetch-answer.js";
 import { paintRow } from "./file-row.js";
 import { fromDrop, fromFiles, fromPaste, withUniquePaths } from "./gather.js";
+import * as opening from "./opening.js";
 import { drawProgress, forgetPace } from "./progress.js";
-import { Queue } from "./queue.js";
 import { RowList } from "./rows.js";
 import { partSideFiles, sideFileLine } from "./side-files.js";
 import * as store from "./store.js";
@@ -144,7 +144,7 @@ const waitingDrops = [];
 async function begin({ everything, pictures, sideFiles, handles }) {
   $("#page").classList.add("has-files");
   try {
-    const next = await Queue.start({ project, name: nameFor(pictures), everything, entries: pictures, sideFiles, handles });
+    const next = await opening.start({ project, name: nameFor(pictures), everything, entries: pictures, sideFiles, handles });
     watch(next);
     announce(`${count(pictures.length, "file")} taken in`);
   } catch (problem) {
@@ -182,7 +182,7 @@ function onChange(rows) {
   drawSoon();
   const first = shown ? -1 : firstToShow(rows);
   if (first >= 0) list.select(first);
-  else else if (shown && rows.includes(shown) && shown.painted !== shown.state) showRow(shown);
+  else if (shown && rows.includes(shown) && shown.painted !== shown.state) showRow(shown);
   if (shown) shown.painted = shown.state;
 }
 
@@ -190,7 +190,7 @@ function onChange(rows) {
 function firstToShow(rows) {
   if (queue.rows.length === 1) return 0;
   if (!rows.some((row) => FINAL.has(row.state))) return -1;
-  const good = queue.rows.findIndex((row) => row.state === "done" || row.state === "duplicate");
+  const good = queue.rows.findIndex((row) => row.image && (row.state === "done" || row.state === "duplicate"));
   return good < 0 && queue.rows.every((row) => FINAL.has(row.state)) ? 0 : good;
 }
 
@@ -299,7 +299,7 @@ async function resume() {
   if (await resumeSending()) return;
   const last = JSON.parse(sessionStorage.getItem("osprey-shown") || "null");
   if (!last) return;
-  const found = await Queue.follow(last).catch(() => null);
+  const found = await opening.follow(last).catch(() => null);
   if (!found || queue) return;
   useProjectOf(last);
   watch(found);
@@ -320,7 +320,7 @@ async function resumeSending() {
       await store.forget(record.uid);
       continue;
     }
-    const found = await Queue.resume(record);
+    const found = await opening.resume(record);
     if (!found) continue;
     useProjectOf(record);
     if (upload?.closed_at) await patch(`/uploads/${record.uid}`, { state: "open" }).catch(() => {});

@@ -119,5 +119,6 @@ zoneField();
 filters();
 menus();
 keys();
+watchPictures();
 document.addEventListener("htmx:afterSwap", (event) => localise(event.target));
 setInterval(() => localise(), 60_000);

@@ -3,6 +3,9 @@ import { sendBytes } from "./api.js";
 
 export const isZip = (path) => /\.zip$/i.test(path);
 
+/** A zip that is unpacked is not a file any more: its entries stand for it, as in the server's counts. */
+export const isUnpacked = (row) => row.state === "done" && isZip(row.path);
+
 /** A line of the list that goes first. */
 export function manifestLine({ path, size, mtime }) {
   return { path, size, modified_at_ms: Math.round(mtime) };

@@ -76,6 +76,35 @@ def test_curls_own_content_type_does_not_matter(cast: Cast) -> None:
     assert reply.status == 200
 
 
+def test_the_usual_slips_with_curl_are_named(cast: Cast) -> None:
+    ravi, as_form = cast.token("ravi"), "application/x-www-form-urlencoded"
+    sent_with_d = cast.picture().translate(None, b"\r\n\0")
+    for body in (sent_with_d, b"cat.jpg"):
+        refused = ravi.post(CALL, body, content_type=as_form)
+        assert refused.status in (415, 422)
+        assert "--data-binary @" in refused.json()["detail"]
+    assert "--data-binary" not in ravi.post(CALL, sent_with_d).json()["detail"]
+    assert "--data-binary" not in ravi.post(CALL, cast.picture()[:20] + b"\n", content_type=as_form).json()["detail"]
+    words = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\ncat.jpg\r\n--x--\r\n'
+    refused = ravi.post(CALL, words, content_type="multipart/form-data; boundary=x")
+    assert (refused.status, refused.code) == (400, "bad-request")
+    assert "-F image=@picture.jpg" in refused.json()["detail"]
+
+
+def test_two_pictures_in_one_call_are_too_many(cast: Cast) -> None:
+    body, content_type = form(("image", "a.jpg", cast.picture(1)), ("image", "b.jpg", cast.picture(2)))
+    reply = cast.token("ravi").post(CALL, body, content_type=content_type)
+    assert (reply.status, reply.code) == (400, "too-many-files")
+    assert reply.json()["detail"] == "At most 1 file in one request here."
+
+
+def test_a_longer_wait_counts_as_the_longest(cast: Cast) -> None:
+    cast.image()
+    ravi = cast.token("ravi")
+    assert ravi.post(f"{CALL}&wait=9999", cast.picture()).status == 200
+    assert "above 25 counts as that" in ravi.post(f"{CALL}&wait=-1", cast.picture()).json()["detail"]
+
+
 def test_all_scores_come_when_asked_for(cast: Cast) -> None:
     cast.image()
     reply = cast.token("ravi").post(f"{CALL}&scores=all", cast.picture())

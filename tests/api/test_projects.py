@@ -62,8 +62,10 @@ def test_sites_and_visits_are_a_curators(cast: Cast) -> None:
 def test_an_admin_says_who_belongs(cast: Cast) -> None:
     alice = cast.token("alice")
     assert alice.call("PUT", f"{SAVANNA}/people/olga", {"role": "viewer"}).json()["role"] == "viewer"
-    names = [row["username"] for row in cast.token("vera").get(f"{SAVANNA}/people").json()["results"]]
+    names = [row["username"] for row in alice.get(f"{SAVANNA}/people").json()["results"]]
     assert names == ["alice", "cora", "olga", "ravi", "tess", "vera"]
+    assert cast.token("cora").get(f"{SAVANNA}/people").status == 403
+    assert cast.token("alice", "train").get(f"{SAVANNA}/people").status == 403
     assert alice.call("DELETE", f"{SAVANNA}/people/olga").status == 204
     assert not Membership.objects.filter(user__username="olga", project=cast.project).exists()
     assert alice.call("DELETE", f"{SAVANNA}/people/alice").code == "last-admin"
@@ -97,7 +99,9 @@ def test_a_guest_has_no_tokens_and_sees_no_people(open_mode: Cast) -> None:
     assert GUEST.get(SAVANNA).status == 200
     assert GUEST.get("/api/v1/projects/reef").status == 404
     assert GUEST.get("/api/v1/tokens").status in (401, 403)
-    assert GUEST.get(f"{SAVANNA}/people").status == 403
+    refused = [GUEST.get(f"{SAVANNA}/people"), GUEST.post("/api/v1/tokens", {"name": "x", "scopes": ["read"]})]
+    refused.append(GUEST.call("DELETE", "/api/v1/tokens/1"))
+    assert [(reply.status, reply.code) for reply in refused] == [(401, "not-signed-in")] * 3
     assert GUEST.post("/api/v1/projects", {"name": "Mine"}).status in (401, 403)
 
 

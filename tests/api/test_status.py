@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from django.utils import timezone
@@ -28,6 +29,19 @@ def test_the_whole_state_is_for_people_who_signed_in(cast: Cast) -> None:
     said = cast.token("vera").get("/api/v1/status").json()
     assert said["queue"]["pending"] == 0
     assert said["problems"]
+    for scope in ("read", "upload", "train"):
+        assert cast.token("gus", scope).get("/api/v1/status").status == 403, "a boat's token is not for looking around"
+
+
+def test_a_site_that_is_not_up_yet_leaves_no_error_in_the_log() -> None:
+    def record(status: int, path: str) -> logging.LogRecord:
+        made = logging.LogRecord("django.request", logging.ERROR, "", 0, "%s: %s", ("words", path), None)
+        made.status_code = status
+        return made
+
+    logger = logging.getLogger("django.request")
+    assert not logger.filter(record(503, "/healthz"))
+    assert logger.filter(record(503, "/api/v1/images")) and logger.filter(record(500, "/healthz"))
 
 
 def test_a_store_whose_disk_is_gone_is_said_and_not_a_crash(cast: Cast, settings: Settings, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from tests.api.client import Client, form
 from tests.api.conftest import Cast, settle
+from webapp import events
 from webapp.api import events as sse
 from webapp.api.results import disarmed
-from webapp.images.models import Item, Upload
+from webapp.images.models import Image, Item, Upload
 from webapp.predictions.models import Prediction
 
 UPLOADS = "/api/v1/uploads"
@@ -123,7 +124,7 @@ def test_only_failures_are_tried_again(cast: Cast) -> None:
     upload = begin(ravi, "a.jpg")
     prediction = ravi.call("PUT", f"{upload}/file?path=a.jpg", cast.picture()).json()["prediction"]
     assert ravi.post(f"{upload}/retry").json() == {"retried": 0}
-    Prediction.objects.update(state="failed", code="damaged", reason="half of it")
+    Prediction.objects.update(state="failed", code="internal", reason="three times")
     Item.objects.update(state="failed")
     assert ravi.post(f"{upload}/retry").json() == {"retried": 1}
     Prediction.objects.update(state="failed")
@@ -238,3 +239,54 @@ def test_files_of_one_name_in_a_batch_are_told_apart_from_all_others(cast: Cast)
     assert set(Item.objects.values_list("path", "state")) == {
         ("a-3.jpg", "received"), ("a.jpg", "received"), ("a-4.jpg", "received"),
     }  # fmt: skip
+
+
+def test_a_closed_upload_takes_again_only_what_it_has(cast: Cast) -> None:
+    ravi = cast.token("ravi")
+    upload = begin(ravi, "a.jpg")
+    assert ravi.call("PUT", f"{upload}/file?path=a.jpg", cast.picture(1)).status == 202
+    ravi.call("PATCH", upload, {"state": "closed"})
+    assert ravi.call("PUT", f"{upload}/file?path=a.jpg", cast.picture(1)).status == 202
+    for path, seed in (("late.jpg", 1), ("late.jpg", 2), ("a.jpg", 2)):
+        late = ravi.call("PUT", f"{upload}/file?path={path}", cast.picture(seed))
+        assert (late.status, late.code) == (409, "closed")
+    assert Item.objects.count() == 1
+    ravi.call("PATCH", upload, {"state": "open"})
+    assert ravi.call("PUT", f"{upload}/file?path=late.jpg", cast.picture(2)).status == 202
+
+
+def test_what_settles_at_once_is_told_to_all_who_follow(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, str]] = []
+
+    def hear(messages: dict[str, Any]) -> None:
+        for channel, words in messages.items():
+            if channel.startswith(events.UPLOADS):
+                told.extend((Item.objects.get(pk=word["item"]).path, word["code"] or word["state"]) for word in words)
+
+    monkeypatch.setattr(events, "publish_all", hear)
+    ravi = cast.token("ravi")
+    upload = begin(ravi, "new.jpg", "same.jpg", "hashed.jpg", "words.jpg", "never.jpg")
+    ravi.call("PUT", f"{upload}/file?path=new.jpg", cast.picture(1))
+    assert told == [], "the worker tells of recognised pictures"
+    ravi.call("PUT", f"{upload}/file?path=same.jpg", cast.picture(1))
+    ravi.post(f"{upload}/check", {"files": {"hashed.jpg": hashlib.sha256(cast.picture(1)).hexdigest()}})
+    ravi.call("PUT", f"{upload}/file?path=words.jpg", b"no picture")
+    ravi.call("PATCH", upload, {"state": "closed"})
+    assert told == [
+        ("same.jpg", "duplicate"),
+        ("hashed.jpg", "duplicate"),
+        ("words.jpg", "not-an-image"),
+        ("never.jpg", "never-came"),
+    ]
+
+
+def test_damage_is_told_of_items_and_in_results(cast: Cast) -> None:
+    ravi = cast.token("ravi")
+    upload = begin(ravi, "a.jpg", "b.jpg")
+    ravi.call("PUT", f"{upload}/file?path=a.jpg", cast.picture(1))
+    Image.objects.update(damaged_share=0.95)
+    items = ravi.get(f"{upload}/items").json()["results"]
+    assert [(item["damaged"], item["damaged_share"]) for item in items] == [(True, 0.95), (False, None)]
+    rows = csv.DictReader(io.StringIO(ravi.get(f"{upload}/results").body.decode()))
+    assert [(row["damaged"], row["damaged_share"]) for row in rows] == [("yes", "0.95"), ("no", "")]
+    assert [row["damaged"] for row in ravi.get(f"{upload}/results?format=json").json()] == [True, False]

@@ -168,6 +168,80 @@ def test_bytes_that_are_gone_after_a_refresh_are_asked_for_once_and_only_they_ar
     expect(page.get_by_role("button", name="done")).to_contain_text("10")
 
 
+def test_a_refresh_soon_after_the_drop_finds_all_bytes_kept(open_page: Open, tmp_path: Path) -> None:
+    page = open_page("/p/animals/recognise/")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if "/file?" in request.url else None)
+    page.set_input_files("#pick-folder", card(tmp_path / "Card 13", start=14_000, good=150))
+    wait_for(page, lambda: len(sent) > 10)
+    page.reload()
+    expect(page.locator("#progress-words")).to_contain_text("of 157 files settled")
+    expect(page.locator("#trouble")).to_be_hidden()
+    all_settled(page)
+    page.locator("#open-upload").click()
+    expect(page.get_by_role("button", name="done")).to_contain_text("150")
+
+
+def test_missing_files_are_told_at_once_and_given_again_while_the_others_go_on(open_page: Open, tmp_path: Path) -> None:
+    page = open_page("/p/animals/recognise/", bypass_csp=True)
+    sent = hold_back(page, after=3)
+    folder = card(tmp_path / "Card 14", start=15_000, good=20)
+    page.set_input_files("#pick-folder", folder)
+    wait_for(page, lambda: len(sent) > 3)
+    page.unroute_all(behavior="ignoreErrors")
+    page.evaluate("""() => new Promise((resolve) => {
+        const request = indexedDB.open("osprey", 1);
+        request.onsuccess = () => {
+            const transaction = request.result.transaction("blobs", "readwrite");
+            const store = transaction.objectStore("blobs");
+            store.getAllKeys().onsuccess = ({ target }) => target.result
+                .filter(([, path]) => /IMG_000[5-9]/.test(path)).forEach((key) => store.delete(key));
+            transaction.oncomplete = resolve;
+        };
+    })""")
+    held: list[Route] = []
+    may_go = False
+    page.route("**/file?*", lambda route: route.continue_() if may_go else held.append(route))
+    page.reload()
+    wait_for(page, lambda: len(held) > 0)
+    expect(page.locator("#trouble")).to_contain_text("5 files are still missing")
+    expect(page.locator("#trouble")).to_contain_text("The others go on meanwhile")
+    expect(page.locator("#progress-words")).to_contain_text("5 must be given again")
+    page.set_input_files("#pick-folder", folder)
+    expect(page.locator("#trouble")).to_be_hidden()
+    may_go = True
+    for route in held:
+        route.continue_()
+    all_settled(page)
+    page.locator("#open-upload").click()
+    expect(page.get_by_role("button", name="done")).to_contain_text("20")
+
+
+def test_a_picture_that_cannot_be_had_is_told_in_words_and_square_ones_fit_their_cards(
+    open_page: Open, tmp_path: Path
+) -> None:
+    page = open_page("/p/animals/recognise/", viewport={"width": 1360, "height": 850})
+    folder = tmp_path / "Squares"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.jpg").write_bytes(pictures.jpeg(300, 300, seed=16_000 + number))
+    page.set_input_files("#pick-folder", folder)
+    all_settled(page)
+    page.locator("#open-upload").click()
+    expect(page.locator("#gallery li")).to_have_count(3)
+    expect(page.locator("#gallery .card-path").first).to_be_visible()
+    frame, path, item = (page.locator(f"#gallery {one}").first.bounding_box() for one in (".thumb", ".card-path", "li"))
+    assert frame and path and item
+    assert frame["width"] / frame["height"] == pytest.approx(4 / 3, rel=0.02)
+    assert path["y"] + path["height"] <= item["y"] + item["height"]
+    page.route("**/thumbnail/*", lambda route: route.fulfill(status=404, body="{}"))
+    page.reload()
+    expect(page.locator("#gallery .thumb").first).to_have_text("no picture")
+    page.locator("#gallery a").first.click()
+    expect(page.locator("#answer .picture")).to_have_text("no picture")
+    expect(page.locator("#answer .picture img")).to_have_count(0)
+
+
 def test_a_server_that_is_away_for_a_moment_costs_only_time(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/")
     tries: dict[str, int] = {}
@@ -209,7 +283,13 @@ def test_a_zip_is_unpacked_and_each_picture_answered(open_page: Open, tmp_path: 
     page.set_input_files("#pick-files", path)
     expect(page.locator("#files")).to_contain_text("trip/4.jpg", timeout=60_000)
     expect(page.locator("#files")).to_contain_text("unpacked")
+    all_settled(page)
+    expect(page.locator("#progress-words")).to_contain_text("6 files")
+    assert chips(page) == {"done": 5, "rejected": 1}
     page.locator("#open-upload").click()
+    expect(page.locator("#upload-words")).to_contain_text("6 files, all settled")
+    expect(page.locator("#gallery li")).to_have_count(6)
+    expect(page.locator("#gallery li").last).to_contain_text("bad.jpg")
     expect(page.get_by_role("button", name="rejected")).to_contain_text("1")
     expect(page.get_by_role("button", name="done")).to_contain_text("5")
 
@@ -231,6 +311,8 @@ def test_a_wrong_answer_is_put_right_in_place_and_taken_back(open_page: Open, tm
     history = page.locator("table").first
     expect(history).to_contain_text("rosa")
     expect(history).to_contain_text("Zebra")
+    expect(page.locator("#answer .answer-label")).to_have_text("Zebra")
+    expect(page.locator("#answer .machine-said")).to_have_text(re.compile("The machine said: cat", re.I))
     page.go_back()
     expect(page.locator("#answer .answer-label")).to_have_text(re.compile("^cat$", re.I))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +52,25 @@ def test_from_the_hub_at_a_pinned_revision(
     assert set(card.files) == {ONNX, WEIGHTS}
     assert recognise(folder).label in {label.key for label in card.labels}
     assert [path.name for path in folder.parent.iterdir()] == [NAME]
+
+
+def test_a_wrong_name_or_path_is_told_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from classifier.adding import add_pretrained
+for name, weights in (("resnet18", Path("nonexistent")), ("nosuchnet", None), ("resnet_18x", None)):
+    try:
+        add_pretrained(name, out=Path({str(tmp_path)!r}, "made"), weights=weights)
+    except Exception as error:
+        print(error)
+assert not {{"torch", "timm"}} & set(sys.modules)
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    wrong_path, unknown, near = said.stdout.splitlines()
+    assert wrong_path.startswith("nonexistent is not a file")
+    assert unknown == "timm knows no architecture 'nosuchnet'. Similar names: none"
+    assert "resnet" in near.partition("Similar names: ")[2]
 
 
 def test_a_hub_out_of_reach_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,24 @@ def test_several_print_path_tab_label_in_order_and_a_bad_one_goes_to_stderr(
     assert str(bad) in captured.err and f"{missing}: No such file" in captured.err
 
 
+def test_a_picture_of_which_a_part_is_missing_says_so(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = picture(tmp_path / "whole.png", RED)
+    noise = Image.effect_noise((640, 480), 60).convert("RGB")
+    noise.save(tmp_path / "cut.jpg", quality=90)
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    assert main(["--json", str(whole), str(cut)]) == 0
+    captured = capsys.readouterr()
+    sound, damaged = map(json.loads, captured.out.splitlines())
+    assert (sound["damaged"], sound["damaged_share"], damaged["damaged"]) == (False, 0.0, True)
+    assert (
+        f"classify: {cut}: damaged, {round(100 * damaged['damaged_share'])} % of its rows are missing" in captured.err
+    )
+    assert str(whole) not in captured.err
+
+
 def test_a_folder_stands_for_the_pictures_below_it(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

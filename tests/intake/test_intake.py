@@ -176,7 +176,7 @@ def test_a_form_that_breaks_off_is_a_bad_request_and_leaves_nothing(store: Path)
 
 def test_two_files_are_too_many_for_one_call(store: Path) -> None:
     status, problem, _, _ = call(form("file", b"a") + form("file", b"b") + END, headers=[MULTIPART])
-    assert (status, problem["code"]) == (400, "invalid")
+    assert (status, problem["code"]) == (400, "too-many-files")
     assert list(store.iterdir()) == []
 
 

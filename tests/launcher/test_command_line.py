@@ -58,6 +58,28 @@ def test_the_data_folder_may_be_named_before_or_after_the_command(words: tuple[s
     assert not (tmp_path / "mine").exists(), "asking must not create anything"
 
 
+@pytest.mark.parametrize("words", [("classify", "cat.jpg"), ("up",), ("manage", "check"), ("prepare",)])
+def test_a_data_folder_that_cannot_be_made_is_one_clear_line(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").write_bytes(b"")
+    for name in ("cat.jpg", "cat.jpg/data"):
+        said = osprey(*words, "--data", name, cwd=tmp_path)
+        assert (said.returncode, said.stdout) == (1, "")
+        assert said.stderr.startswith(f"osprey: the data folder {tmp_path / name} cannot be made or written to (")
+        assert said.stderr.count("\n") == 1
+
+
+def test_settings_name_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    environment = {**os.environ, "OSPREY_DATA": str(tmp_path / "data"), "OSPREY_STORE": str(tmp_path / "file")}
+    command = [sys.executable, str(ROOT / "manage.py"), "check"]
+    said = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert (
+        said.stderr
+        == f"osprey: the folder {tmp_path / 'file' / 'incoming'} cannot be made (Not a directory): name another one\n"
+    )
+
+
 def test_status_can_speak_json(tmp_path: Path) -> None:
     said = osprey("status", "--json", data=tmp_path)
     assert json.loads(said.stdout) == {"running": False, "data": str(tmp_path)}

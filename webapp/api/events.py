@@ -33,7 +33,7 @@ COUNTS_EVERY = 1.0
 PING_EVERY = 15.0
 WITHOUT_NEWS = 2.0
 LOOK_EVERY = 5.0
-"""Files that are taken in or refused make no news of their own; other browsers see them by this look."""
+"""Files that are taken in and wait make no news of their own; other browsers see them by this look at the counts."""
 LONGEST = 600.0
 OVERLAP = timedelta(seconds=5)
 MOST_MISSED = 1000

@@ -22,7 +22,9 @@ from webapp.api.views import View, read_query
 from webapp.images.models import Item, Upload
 from webapp.images.uploads import list_items, upload_by_uid
 
-COLUMNS = ("path", "state", "label", "score", "source", "reason", "image", "sha256", "captured_at", "damaged", "damaged_share")
+COLUMNS = (
+    "path", "state", "label", "score", "source", "reason", "image", "sha256", "captured_at", "damaged", "damaged_share",
+)  # fmt: skip
 CHUNK = 1000
 RUNS_IN_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from django.db import transaction
@@ -27,6 +27,6 @@ def tell(upload: Upload, items: Iterable[Item]) -> None:
         transaction.on_commit(partial(_publish, f"{events.UPLOADS}{upload.uid}", words[:MOST_TOLD]))
 
 
-def _publish(channel: str, words: Sequence[dict[str, object]]) -> None:
+def _publish(channel: str, words: Sequence[Mapping[str, object]]) -> None:
     for start in range(0, len(words), A_MESSAGE):
         events.publish(channel, words[start : start + A_MESSAGE])
