@@ -234,12 +234,14 @@ def test_a_picture_that_cannot_be_had_is_told_in_words_and_square_ones_fit_their
     assert frame and path and item
     assert frame["width"] / frame["height"] == pytest.approx(4 / 3, rel=0.02)
     assert path["y"] + path["height"] <= item["y"] + item["height"]
+    keep(page, "upload-squares")
     page.route("**/thumbnail/*", lambda route: route.fulfill(status=404, body="{}"))
     page.reload()
     expect(page.locator("#gallery .thumb").first).to_have_text("no picture")
     page.locator("#gallery a").first.click()
     expect(page.locator("#answer .picture")).to_have_text("no picture")
     expect(page.locator("#answer .picture img")).to_have_count(0)
+    keep(page, "image-without-picture")
 
 
 def test_a_server_that_is_away_for_a_moment_costs_only_time(open_page: Open, tmp_path: Path) -> None:
@@ -313,6 +315,7 @@ def test_a_wrong_answer_is_put_right_in_place_and_taken_back(open_page: Open, tm
     expect(history).to_contain_text("Zebra")
     expect(page.locator("#answer .answer-label")).to_have_text("Zebra")
     expect(page.locator("#answer .machine-said")).to_have_text(re.compile("The machine said: cat", re.I))
+    keep(page, "image-verdict")
     page.go_back()
     expect(page.locator("#answer .answer-label")).to_have_text(re.compile("^cat$", re.I))
 
