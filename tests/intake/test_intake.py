@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +76,12 @@ class Sender:
         return {"type": "http.request", "body": chunk, "more_body": bool(self._left) or self.breaks_off}
 
 
+def run_apart(work: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: another test's browser may have a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
+
+
 def call(
     *chunks: bytes,
     headers: Iterable[tuple[bytes, bytes]] = (),
@@ -95,8 +101,7 @@ def call(
         "client": LOCAL,
         "headers": [(b"host", b"127.0.0.1:8000"), *headers],
     }
-    with ThreadPoolExecutor(1) as thread:  # another test's browser may have a loop running in this one
-        thread.submit(asyncio.run, Intake(inner)(scope, sender, send)).result()
+    run_apart(Intake(inner)(scope, sender, send))
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], json.loads(body) if body else {}, inner, sender
 
@@ -229,7 +234,7 @@ def test_an_endless_body_to_another_route_is_cut_off_before_it_fills_the_disk(se
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/sign-in/", "headers": [(b"host", b"127.0.0.1")]}
-    asyncio.run(Intake(get_asgi_application())(scope, sender, send))  # type: ignore[arg-type]
+    run_apart(Intake(get_asgi_application())(scope, sender, send))  # type: ignore[arg-type]
     assert (sent[0]["status"], sender.taken) == (413, 4)
     assert list(store.iterdir()) == []
 

@@ -39,8 +39,6 @@ def add_version(
     `labels` says what the outputs of pretrained weights mean: one of LABEL_SETS, or a file with one name a line.
     """
     require(actor, Action.ADD_VERSION, project)
-    if source.lower().endswith(".onnx") and not Path(source).is_file():
-        raise Invalid(f"{source} is not a file.")
     workshop = Path(settings.DATA_DIR) / "cache" / "adding"
     workshop.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=workshop) as made:
