@@ -27,7 +27,7 @@ def pipeline() -> Pipeline:
 
 def names(pipeline: Pipeline) -> dict[int, Names]:
     crab, _ = Label.objects.get_or_create(project=pipeline.project, key="crab", defaults={"name": "crab"})
-    return {pipeline.pk: Names({"crab": crab.pk}, frozenset(), pipeline.classifier_id or 0, "space-1")}
+    return {pipeline.pk: Names({"crab": crab.pk}, pipeline.classifier_id or 0, "space-1")}
 
 
 def held(pipeline: Pipeline, count: int = 1) -> Claim:

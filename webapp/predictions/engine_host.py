@@ -121,7 +121,6 @@ def _names(row: Pipeline, pipeline: LoadedPipeline) -> Names:
         space = pipeline.stages["classifier"].card.embedding_space
     return Names(
         labels=labels,
-        nothing=frozenset(label.key for label in pipeline.labels if label.kind == "background"),
         version_id=speaker.pk,
         space=space or speaker.digest,
     )

@@ -37,7 +37,6 @@ class Names:
     """What a pipeline's answers mean in rows: label ids by key, and whose embeddings they are."""
 
     labels: Mapping[str, int]
-    nothing: frozenset[str]
     version_id: int
     space: str
 
