@@ -1,4 +1,4 @@
-"""Frozen data: the only thing a run may train on."""
+"""Data coming in, frozen, and going out: imports, snapshots (the only thing a run may train on) and exports."""
 
 from __future__ import annotations
 
@@ -9,8 +9,64 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from webapp.images.models import Image
+from webapp.images.models import Image, Upload
 from webapp.projects.models import Label, Project
+from webapp.versions.models import Pipeline
+
+
+class JobState(models.TextChoices):
+    """Of imports and exports: waiting -> leased(token, until, attempts) -> done | failed | stopped."""
+
+    WAITING = "waiting", "waiting"
+    LEASED = "leased", "under way"
+    DONE = "done", "done"
+    FAILED = "failed", "failed"
+    STOPPED = "stopped", "stopped"
+
+
+class Import(models.Model):
+    """An import while it runs and what came of it; its files are the items of its upload. The work item itself.
+
+    `cursor` counts the source's images that are dealt with, in the source's own order, so that another worker, or the
+    same command again, goes on where one ended.
+    """
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="imports")
+    upload = models.OneToOneField(Upload, on_delete=models.CASCADE, related_name="job")
+    state = models.CharField(max_length=7, choices=JobState, default=JobState.WAITING)
+    format = models.CharField(max_length=32)
+    root = models.TextField(help_text="Folder or file on the server, or the storage key of what was sent")
+    in_place = models.BooleanField(default=False)
+    mapping = models.JSONField(default=dict, blank=True, help_text="Which column means what")
+    options = models.JSONField(default=dict, blank=True)
+    pipeline = models.ForeignKey(
+        Pipeline,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The external version whose results came in",
+    )
+    forecast = models.JSONField(default=dict, blank=True)
+    counts = models.JSONField(default=dict, blank=True)
+    notices = models.JSONField(default=list, blank=True, help_text="What a person should know: synonyms, missing files")
+    cursor = models.BigIntegerField(default=0)
+    reason = models.TextField(blank=True)
+    lease_token = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["project", "-id"], name="import_newest"),
+            models.Index(fields=["id"], condition=models.Q(state__in=["waiting", "leased"]), name="import_to_do"),
+        ]
+
+    def __str__(self) -> str:
+        return f"import {self.uid} ({self.state})"
 
 
 class Snapshot(models.Model):
@@ -48,6 +104,7 @@ class SnapshotEntry(models.Model):
     part = models.CharField(max_length=16)
     label = models.ForeignKey(Label, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     group = models.CharField(max_length=120, blank=True)
+    fold = models.PositiveSmallIntegerField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["snapshot", "image"], name="image_once_per_snapshot")]
@@ -55,3 +112,37 @@ class SnapshotEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.part}: image {self.image_id}"
+
+
+class Export(models.Model):
+    """A file or folder made for somebody to take away, with what could not be put in and why. The work item itself."""
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="exports")
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, null=True, blank=True, related_name="exports")
+    selection = models.JSONField(default=dict, blank=True, help_text="The filters of the grid; empty: all")
+    format = models.CharField(max_length=32)
+    options = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=7, choices=JobState, default=JobState.WAITING)
+    storage_key = models.CharField(max_length=200, blank=True, editable=False)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    counts = models.JSONField(default=dict, blank=True)
+    left_out = models.JSONField(default=list, blank=True, help_text="What cannot be exported, and why")
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(default=0)
+    reason = models.TextField(blank=True)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    lease_token = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["project", "-id"], name="export_newest"),
+            models.Index(fields=["id"], condition=models.Q(state__in=["waiting", "leased"]), name="export_to_do"),
+        ]
+
+    def __str__(self) -> str:
+        return f"export {self.uid} ({self.format}, {self.state})"

@@ -21,6 +21,7 @@ class File(models.Model):
     media_type = models.CharField(max_length=32, editable=False)
     storage_key = models.CharField(max_length=200, blank=True, editable=False)
     in_place_path = models.TextField(blank=True, editable=False)
+    missing_since = models.DateTimeField(null=True, blank=True, help_text="When the original was not where it should be")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -91,6 +92,24 @@ class Sequence(models.Model):
         return self.name or str(self.uid)
 
 
+class ClockRepair(models.Model):
+    """A camera's clock was put right for one visit, or that was taken back. Originals are never touched."""
+
+    visit = models.ForeignKey(Visit, on_delete=models.CASCADE, related_name="clock_repairs")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+    offset_before = models.IntegerField()
+    offset_after = models.IntegerField()
+    zone_before = models.CharField(max_length=64, blank=True)
+    zone_after = models.CharField(max_length=64, blank=True)
+    images = models.PositiveIntegerField(default=0, help_text="How many images changed their time")
+    note = models.TextField(blank=True)
+    undoes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="undone_by")
+
+    def __str__(self) -> str:
+        return f"{self.visit}: {self.offset_before} s to {self.offset_after} s"
+
+
 class Image(models.Model):
     """One file in one project. Measures are filled by the worker that first decodes it."""
 
@@ -105,6 +124,7 @@ class Image(models.Model):
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
     captured_at = models.CharField(max_length=32, blank=True, help_text="Naive ISO time as the camera wrote it")
+    utc_offset_minutes = models.SmallIntegerField(null=True, blank=True, help_text="As in the file, where it says")
     captured_at_utc = models.DateTimeField(null=True, blank=True)
     camera_make = models.CharField(max_length=80, blank=True)
     camera_model = models.CharField(max_length=80, blank=True)

@@ -35,6 +35,7 @@ class Prediction(models.Model):
         LIVE = "live", "live"
         ALSO = "also", "beside"
         HISTORY = "history", "history"
+        MEASURE = "measure", "measured only"  # for a project without a pipeline: measures and an embedding, no answer
 
     class State(models.TextChoices):
         PENDING = "pending", "waiting"

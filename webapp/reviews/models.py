@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from webapp.images.models import Image, Upload
+from webapp.images.models import Image, Sequence, Upload
 from webapp.predictions.models import Prediction
 from webapp.projects.models import Individual, Label, Project
 
@@ -111,3 +111,126 @@ class Annotation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label or '?'} x {self.count}"
+
+
+class Analysis(models.Model):
+    """One pass over a project's data: near-duplicates, suspects, what looks new; the work item itself.
+
+    waiting -> leased(token, until, attempts) -> done | failed. Its findings replace those of the pass before.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        LEASED = "leased", "under way"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="analyses")
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    state = models.CharField(max_length=7, choices=State, default=State.WAITING)
+    step = models.CharField(max_length=80, blank=True, help_text="What it does now")
+    share = models.FloatField(default=0, help_text="How much of it is done")
+    report = models.JSONField(default=dict, blank=True)
+    reason = models.TextField(blank=True)
+    lease_token = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["project", "-id"], name="analysis_newest"),
+            models.Index(fields=["id"], condition=models.Q(state__in=["waiting", "leased"]), name="analysis_to_do"),
+        ]
+
+    def __str__(self) -> str:
+        return f"analysis {self.pk} ({self.state})"
+
+
+class Finding(models.Model):
+    """Why somebody should look at an image: one row an image and kind, replaced by the next analysis or draw."""
+
+    class Kind(models.TextChoices):
+        SUSPECT = "suspect", "label looks wrong"
+        DUPLICATES_DISAGREE = "duplicates-disagree", "near-duplicates with different labels"
+        LOOKS_NEW = "looks-new", "looks like nothing labelled so far"
+        CLUSTER = "cluster", "unlabelled pictures that look alike"
+        RARE = "rare", "perhaps a rare label"
+        AUDIT = "audit", "drawn at random"
+        SECOND = "second", "drawn for a second reading"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="findings")
+    kind = models.CharField(max_length=20, choices=Kind)
+    image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="findings")
+    score = models.FloatField(help_text="Higher is looked at first")
+    why = models.CharField(max_length=200, blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+    group = models.BigIntegerField(null=True, blank=True, help_text="Which cluster, where the kind has any")
+    sampling_probability = models.FloatField(null=True, blank=True)
+    label = models.ForeignKey(
+        Label, on_delete=models.CASCADE, null=True, blank=True, related_name="+", help_text="The label it proposes"
+    )
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="Somebody looked")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "kind", "image"], name="finding_once_per_kind")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["project", "kind", "-score", "image"],
+                condition=models.Q(settled_at=None),
+                name="finding_open",
+            ),
+            models.Index(fields=["project", "kind", "group", "image"], name="finding_by_group"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: image {self.image_id}"
+
+
+class NearDuplicate(models.Model):
+    """Which near-duplicate cluster an image lies in; images without a twin have no row.
+
+    A cluster is named by the smallest image id it ever had, so that its name stays while it grows.
+    """
+
+    image = models.OneToOneField(Image, on_delete=models.CASCADE, primary_key=True, related_name="near_duplicate")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    cluster = models.BigIntegerField()
+    how = models.CharField(max_length=16, blank=True, help_text="hash or embedding")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["project", "cluster", "image"], name="near_duplicate_cluster")]
+
+    def __str__(self) -> str:
+        return f"image {self.image_id} in cluster {self.cluster}"
+
+
+class Hold(models.Model):
+    """A unit of review (a sequence, or a lone image) that one person has on the screen, or skipped for now."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    sequence = models.ForeignKey(Sequence, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    image = models.ForeignKey(Image, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    queue = models.CharField(max_length=40)
+    until = models.DateTimeField()
+    is_skipped = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["reviewer", "sequence"], name="sequence_held_once_by_each"),
+            models.UniqueConstraint(fields=["reviewer", "image"], name="image_held_once_by_each"),
+            models.CheckConstraint(
+                condition=models.Q(sequence__isnull=True, image__isnull=False)
+                | models.Q(sequence__isnull=False, image__isnull=True),
+                name="hold_is_of_one_unit",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["project", "until"], name="hold_by_end")]
+
+    def __str__(self) -> str:
+        return f"{self.reviewer} holds {self.sequence or self.image}"
