@@ -11,7 +11,7 @@ from tests.api.conftest import Cast
 from tests.pictures import exif_block, gps_at, jpeg
 from webapp.access.models import AuditEvent
 from webapp.images.derived import name_of
-from webapp.images.models import Image
+from webapp.images.models import Image, ImageState
 from webapp.images.store import write_derived
 from webapp.projects.models import Project, Site
 from webapp.reviews.models import Review
@@ -62,6 +62,14 @@ def test_an_original_is_only_ever_saved(cast: Cast) -> None:
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in reply.headers["content-security-policy"]
     assert AuditEvent.objects.filter(action="download original", subject=f"image:{image.pk}").exists()
+
+
+def test_a_picture_that_could_not_be_decoded_says_that_no_thumbnail_will_come(cast: Cast) -> None:
+    image = cast.image()
+    ImageState.objects.filter(pk=image.pk).update(failure="truncated")
+    reply = cast.token("vera").get(f"{IMAGES}/{image.pk}/thumbnail/256")
+    assert (reply.status, reply.code) == (404, "cannot-be-shown")
+    assert "retry-after" not in reply.headers
 
 
 def test_a_thumbnail_is_cached_for_long_and_known_by_its_tag(cast: Cast) -> None:

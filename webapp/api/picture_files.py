@@ -22,7 +22,7 @@ from webapp.api.places import PlaceRule
 from webapp.api.views import View
 from webapp.errors import Forbidden, NotFound, Unavailable
 from webapp.images.derived import thumbnail
-from webapp.images.models import Image
+from webapp.images.models import Image, ImageState
 from webapp.images.store import open_original
 
 CHUNK = 256 * 1024
@@ -73,6 +73,7 @@ class Thumbnail(View):
         image = image_for(self.actor, pk)
         picture = thumbnail(image=image, side=side)
         if picture.path is None:
+            _refuse_if_never(image)
             raise Unavailable("The thumbnail is not made yet.", code="not-made-yet", status=404, retry_after=2)
         tag = f'"{image.file.sha256[:32]}-{picture.side}"'
         is_known = request.headers.get("If-None-Match") == tag
@@ -87,6 +88,13 @@ class Thumbnail(View):
         response["Content-Security-Policy"] = NOT_A_PAGE
         response["X-Content-Type-Options"] = "nosniff"
         return response
+
+
+def _refuse_if_never(image: Image) -> None:
+    """A picture that nothing could be decoded of has no thumbnail, and asking again would not help."""
+    state = ImageState.objects.filter(pk=image.pk).only("failure").first()
+    if image.measured_at is None and state is not None and state.failure:
+        raise NotFound(f"This picture cannot be shown: {state.failure}.", code="cannot-be-shown")
 
 
 def hides_place(actor: Actor, image: Image, path: Path) -> bool:

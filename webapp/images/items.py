@@ -26,6 +26,7 @@ MOST_A_PAGE = 1000
 LOW_CONFIDENCE = 0.5
 ARCHIVE = "archive"
 """Code of the item that is a zip; once its entries stand for it, it is counted no more."""
+HAS_ITS_IMAGE = (Item.State.RECEIVED, Item.State.DONE, Item.State.DUPLICATE)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -70,9 +71,10 @@ def list_items(
 ) -> list[Item]:
     """A page of items in the order of the list, beginning past the item `after`, with images, labels and files.
 
+    A zip is left out once its entries stand for it.
     `label` is a label's key; `low_confidence` a score (or True for the usual one) that the machine's answers are below.
     """
-    items = upload.items.order_by("pk")
+    items = upload.items.exclude(state=Item.State.DONE, code=ARCHIVE).order_by("pk")
     if state is not None:
         if state not in Item.State.values:
             raise Invalid(f"Unknown state {state!r}: choose from {', '.join(Item.State.values)}.")
@@ -107,23 +109,42 @@ def already_here(*, actor: Actor, project: Project, sha256s: Sequence[str]) -> d
     return here
 
 
+def need_not_send(
+    *, actor: Actor, upload: Upload, sha256s: Sequence[str] = (), files: Mapping[str, str]
+) -> dict[str, int]:
+    """Image ids by SHA-256 of what need not be sent; announced `files` (path -> SHA-256) are settled by that.
+
+    A digest of `files` is named only when each of its files is settled: its twin may come in at any moment of this
+    call, and a sender who is told of bytes that are here never sends them, so a file left open would never end.
+    """
+    here = already_here(actor=actor, project=upload.project, sha256s=sha256s)
+    settled = mark_duplicates(actor=actor, upload=upload, files=files) if files else {}
+    here |= {files[path]: image_id for path, image_id in settled.items()}
+    unsettled = {digest for path, digest in files.items() if path not in settled}
+    return {digest: image_id for digest, image_id in here.items() if digest not in unsettled}
+
+
 @transaction.atomic
 def mark_duplicates(*, actor: Actor, upload: Upload, files: Mapping[str, str]) -> dict[str, int]:
     """Settle announced files (path -> SHA-256) that are here already, so that their bytes need not be sent.
 
-    Returns the image ids by path, also for those settled by an earlier call.
+    Returns the image ids by path of those that have their image now, also of those settled by an earlier call.
     """
     here = already_here(actor=actor, project=upload.project, sha256s=list(dict.fromkeys(files.values())))
     wanted = {normalise_path(path): digest for path, digest in files.items() if digest in here}
     now = timezone.now()
+    have: set[tuple[str, int | None]] = set()
     for part in _parts(list(wanted)):
-        rows = list(upload.items.filter(path__in=part, state=Item.State.EXPECTED).select_for_update().order_by("pk"))
-        for item in rows:
+        rows = list(upload.items.filter(path__in=part).select_for_update().order_by("pk"))
+        fresh = [item for item in rows if item.state == Item.State.EXPECTED]
+        for item in fresh:
             item.state, item.sha256, item.changed_at = Item.State.DUPLICATE, wanted[item.path], now
             item.image_id = here[wanted[item.path]]
-        update_rows(rows, ["state", "sha256", "image_id", "changed_at"])
-        tell(upload, rows)
-    return {path: here[digest] for path, digest in files.items() if digest in here}
+        update_rows(fresh, ["state", "sha256", "image_id", "changed_at"])
+        tell(upload, fresh)
+        have |= {(item.path, item.image_id) for item in rows if item.state in HAS_ITS_IMAGE}
+    answers = {path: here[digest] for path, digest in files.items() if digest in here}
+    return {path: image_id for path, image_id in answers.items() if (normalise_path(path), image_id) in have}
 
 
 def reject_item(*, upload: Upload, path: str, error: OspreyError, sha256: str = "", size: int | None = None) -> Item:

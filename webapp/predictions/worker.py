@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 3.0
 LOOK_SECONDS = 2.0
+FORGET_AFTER = timedelta(days=1)
 
 
 def _celery_stops() -> bool:
@@ -99,6 +101,8 @@ class Pulse(bootsteps.StartStopStep):  # type: ignore[misc]
                 if name != "seen_at":
                     setattr(self.row, name, value)
             self.row.save(force_insert=True)
+            # Rows of workers that were killed; their names hold a process id, so they never come back.
+            Worker.objects.filter(seen_at__lt=Now() - FORGET_AFTER).delete()
 
     def stop(self, parent: Any) -> None:
         self._ends.set()
