@@ -83,6 +83,7 @@ class ImageRecord:
 
     `file` is where its bytes can be read, None where the source only names it. `captured_at` is naive ISO text as the
     camera wrote it, or aware with its offset. `detections` None: no machine looked; `failure`: why one could not.
+    `problem`: what is wrong with this image's entry, in words for a person: no file, a file outside, a bad box.
     """
 
     path: str
@@ -101,6 +102,7 @@ class ImageRecord:
     sha256: str = ""
     labelled_by: str = ""
     how: str = ""
+    problem: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -131,13 +133,17 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How much is to come, from one quick look. `images` is exact, `size_bytes` what the files weigh together."""
+    """How much is to come, from one quick look. `images` is exact, `size_bytes` what the files weigh together.
+
+    `parts`, `labels` and `individuals` count images.
+    """
 
     images: int
     size_bytes: int
     missing: int = 0
     parts: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
+    individuals: Mapping[str, int] = field(default_factory=dict)
 
 
 class Source(Protocol):

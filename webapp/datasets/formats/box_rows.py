@@ -1,0 +1,76 @@
+"""Label files of YOLO and darknet: `class x_center y_center width height`, as shares, a line for each box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from webapp.datasets.formats.paths import Pictures
+from webapp.datasets.formats.records import AnnotationRecord, Box, ImageRecord, SourceError
+from webapp.datasets.formats.values import clipped, finite
+
+_POLYGON = 7  # a class and at least three corners
+_LONGEST_LINE = 1 << 16
+
+
+def record_of(pictures: Pictures, path: str, part: str, classes: Sequence[str]) -> ImageRecord:
+    """An image with the boxes of its label file; an empty file says that there is nothing, no file says nothing."""
+    found = pictures.find(path)
+    labels = next((file for file in label_files(pictures.root, found.path) if file.is_file()), None)
+    if labels is None:
+        return ImageRecord(found.path, found.file, part, problem=found.problem)
+    annotations, problems = [], [found.problem] if found.problem else []
+    for line, number, box, problem in _rows(labels):
+        if number >= len(classes):
+            raise SourceError(f"{labels}, line {line}: class {number}, but there are only {len(classes)} names.")
+        annotations.append(AnnotationRecord(classes[number], box))
+        problems += [f"{labels.name}, line {line}: {problem}."] if problem else []
+    return ImageRecord(found.path, found.file, part, tuple(annotations), problem=" ".join(problems))
+
+
+def label_files(root: Path, image: str) -> Iterator[Path]:
+    """Where the label file of an image may be: the last folder `images` changed, darknet's plain replacing, beside."""
+    stem = PurePosixPath(image).with_suffix(".txt")
+    parts = list(stem.parts)
+    for word in ("images", "JPEGImages"):
+        if word in parts[:-1]:
+            at = len(parts) - 2 - parts[:-1][::-1].index(word)
+            yield root.joinpath(*parts[:at], "labels", *parts[at + 1 :])
+    for word in ("images", "JPEGImages"):
+        if word in str(stem):
+            yield root / str(stem).replace(word, "labels", 1)
+    yield root / stem
+
+
+def _rows(file: Path) -> Iterator[tuple[int, int, Box | None, str]]:
+    """Line, class, box and what is wrong with the box."""
+    with file.open(encoding="utf-8", errors="replace") as text:
+        for line, content in enumerate(iter(lambda: text.readline(_LONGEST_LINE), ""), start=1):
+            cells = content.split()
+            if not cells:
+                continue
+            try:
+                number, sides = int(finite(cells[0])), [finite(cell) for cell in cells[1:]]
+            except ValueError as error:
+                raise SourceError(f"{file}, line {line}: {error}.") from error
+            if number < 0 or len(sides) < 4 or (len(sides) > 5 and len(sides) + 1 < _POLYGON):
+                raise SourceError(f"{file}, line {line}: expected 'class x y width height', found {content.strip()!r}.")
+            try:
+                yield line, number, _box(sides), ""
+            except ValueError as error:
+                yield line, number, None, str(error)
+
+
+def _box(sides: Sequence[float]) -> Box:
+    """From middle and size, or around the corners of an outline."""
+    if len(sides) + 1 >= _POLYGON:
+        across, down = sides[0::2], sides[1::2]
+        return clipped(min(across), min(down), max(across) - min(across), max(down) - min(down))
+    x, y, width, height = sides[:4]
+    return clipped(x - width / 2, y - height / 2, width, height)
+
+
+def row_of(number: int, box: Box) -> str:
+    """The line of one box."""
+    x, y, width, height = box
+    return f"{number} {x + width / 2:.6f} {y + height / 2:.6f} {width:.6f} {height:.6f}\n"
