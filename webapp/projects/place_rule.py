@@ -45,3 +45,9 @@ class PlaceRule:
         if self.decimals is None:
             return ShownPlace(latitude, longitude, "exact")
         return ShownPlace(round(latitude, self.decimals), round(longitude, self.decimals), "coarse")
+
+    def uncertainty_m(self, place: ShownPlace) -> int | None:
+        """How far a coarse place may be from the true one, in metres; None where nothing was rounded."""
+        if place.coordinates != "coarse" or self.decimals is None:
+            return None
+        return max(1, round(111_320 * 10.0**-self.decimals * 0.71))

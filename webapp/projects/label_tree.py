@@ -1,0 +1,144 @@
+"""A label tree from a table: names, scientific and local names, places in the tree, ids that others use."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from webapp.access import audit
+from webapp.access.actors import Actor
+from webapp.access.require import require
+from webapp.access.table import Action
+from webapp.errors import Invalid
+from webapp.projects.labels import ensure_labels
+from webapp.projects.models import Label, LabelName, Project
+from webapp.projects.names import fold, key_from
+
+MOST_ROWS = 50_000
+KINDS = frozenset(Label.Kind.values)
+SPLIT = "|"
+
+
+@dataclass(frozen=True)
+class TreeRow:
+    """One label of the table, in the shape that ensure_labels takes; `parent` is a key."""
+
+    key: str
+    name: str
+    kind: str = "normal"
+    synonyms: tuple[str, ...] = ()
+    parent: str = ""
+    scientific_name: str = ""
+    local: tuple[tuple[str, str], ...] = ()
+    outside_ids: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What was read, and what is wrong with it, by line."""
+
+    rows: tuple[TreeRow, ...]
+    problems: tuple[str, ...]
+
+
+def read_tree(project: Project, text: str) -> Tree:
+    """Columns: `name`; if wanted `scientific_name`, `parent` (a name), `kind`, `synonyms` (a|b), `name:sw` for a local
+    name by language, and `id:gbif`, `id:worms` for ids that others use."""
+    first = text.strip("\ufeff\n\r").split("\n", 1)[0]
+    reader = csv.DictReader(io.StringIO(text.strip("\ufeff\n\r")), delimiter=max("\t;,", key=first.count))
+    columns = {fold(name or ""): name for name in reader.fieldnames or []}
+    if "name" not in columns:
+        raise Invalid(f"The first line must name the columns, among them `name`. It reads: {first[:200] or 'nothing'}.")
+    keys = {fold(label.name): label.key for label in project.labels.all()}
+    lines = [(reader.line_num, _cells(columns, row)) for row in reader]
+    lines = [(number, cells) for number, cells in lines if cells["name"]]
+    if len(lines) > MOST_ROWS:
+        raise Invalid(f"{len(lines):,} labels in one table: at most {MOST_ROWS:,}.")
+    taken = set(keys.values())
+    for _, cells in lines:
+        if fold(cells["name"]) not in keys:
+            keys[fold(cells["name"])] = key_from(cells["name"], taken)
+            taken.add(keys[fold(cells["name"])])
+    problems: list[str] = []
+    rows = [_row(number, cells, keys, problems) for number, cells in lines]
+    problems += _rings(rows)
+    return Tree(tuple(rows), tuple(problems))
+
+
+@transaction.atomic
+def take_tree(*, actor: Actor, project: Project, tree: Tree) -> int:
+    """Make or complete the labels of a tree without problems; twice changes nothing. Returns how many it names."""
+    require(actor, Action.CURATE, project)
+    if tree.problems:
+        raise Invalid(f"The table has {len(tree.problems)} problems; the first: {tree.problems[0]}")
+    labels = ensure_labels(project=project, labels=tree.rows)
+    changed = []
+    for row in tree.rows:
+        label = labels[row.key]
+        label.parent = labels.get(row.parent) or label.parent
+        label.scientific_name = row.scientific_name or label.scientific_name
+        label.outside_ids = {**label.outside_ids, **(row.outside_ids or {})}
+        changed.append(label)
+    Label.objects.bulk_update(changed, ["parent", "scientific_name", "outside_ids"], batch_size=500)
+    _add_local_names(labels, tree.rows)
+    audit.record(
+        actor=actor,
+        action="labels from table",
+        project_id=project.pk,
+        subject=f"project:{project.pk}",
+        rows=len(tree.rows),
+    )
+    return len(tree.rows)
+
+
+def _add_local_names(labels: Mapping[str, Label], rows: Sequence[TreeRow]) -> None:
+    """Local names carry their language; ensure_labels has added them to what search finds."""
+    for row in rows:
+        for language, name in row.local:
+            LabelName.objects.filter(label=labels[row.key], name=name, language="").update(language=language)
+
+
+def _cells(columns: Mapping[str, str | None], row: Mapping[str | None, str | None]) -> dict[str, str]:
+    return {plain: " ".join((row.get(name) or "").split()) for plain, name in columns.items()}
+
+
+def _row(number: int, cells: Mapping[str, str], keys: Mapping[str, str], problems: list[str]) -> TreeRow:
+    parent, kind = cells.get("parent", ""), fold(cells.get("kind", "")) or "normal"
+    if parent and fold(parent) not in keys:
+        problems.append(f"line {number}: the parent {parent!r} of {cells['name']!r} is no label here")
+    if kind not in KINDS:
+        problems.append(f"line {number}: kind {kind!r} is none of {', '.join(sorted(KINDS))}")
+    local = tuple(
+        (column.removeprefix("name:"), value) for column, value in cells.items() if column.startswith("name:") and value
+    )
+    synonyms = [part.strip() for part in cells.get("synonyms", "").split(SPLIT) if part.strip()]
+    return TreeRow(
+        key=keys[fold(cells["name"])],
+        name=cells["name"][:200],
+        kind=kind,
+        synonyms=(*synonyms, *(name for _, name in local)),
+        parent=keys.get(fold(parent), "") if parent else "",
+        scientific_name=(cells.get("scientific_name") or cells.get("scientific name") or "")[:200],
+        local=local,
+        outside_ids={
+            column.removeprefix("id:"): value for column, value in cells.items() if column.startswith("id:") and value
+        },
+    )
+
+
+def _rings(rows: Sequence[TreeRow]) -> list[str]:
+    """Labels that would be their own ancestor."""
+    parents = {row.key: row.parent for row in rows}
+    faults = []
+    for row in rows:
+        seen, key = {row.key}, row.parent
+        while key and key not in seen:
+            seen.add(key)
+            key = parents.get(key, "")
+        if key == row.key:
+            faults.append(f"{row.name!r} would be its own ancestor")
+    return faults
