@@ -61,6 +61,18 @@ def wait_for_nudge(queue: str, seconds: float) -> bool:
         return False
 
 
+def nudge(queue: str) -> None:
+    """Pass on a nudge that was heard by somebody who cannot act on it."""
+    _try(queue, lambda: (connection := client()) and connection.lpush(nudge_key(queue), 1))
+
+
+def import_sender() -> None:
+    """What the first message would import: a fifth of a second that no caller shall wait for."""
+    from webapp.celery import app
+
+    _ = app.connection_for_write().transport
+
+
 def rearm(queue: str) -> None:
     """Called by a drain before its last look: what arrives from here on sends a new message."""
     _try(queue, lambda: (connection := client()) and connection.delete(wake_key(queue)))

@@ -1,6 +1,6 @@
-"""Writes rows by prepared statements, for the few places where each upload passes and the ORM's compiler would rule.
+"""Rows by prepared statements, for the few places where each upload passes and the ORM's compiler would rule.
 
-`bulk_update` builds a CASE for each value, `save` and `bulk_create` compile their statement anew each time; here the
+`bulk_update` builds a CASE for each value, a query set and `save` compile their statement anew each time; here the
 statement of a model is written once. Defaults, conversions and constraints are the same; nothing else happens.
 """
 
@@ -8,9 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+def read_rows(model: type[Row], column: str, values: Sequence[Any], *, lock: bool = False) -> list[Row]:
+    """Whole rows whose `column`, named as in the table, has one of `values`, in the order of their keys.
+
+    With `lock` nobody else changes them until the transaction ends (on SQLite it has locked everything already).
+    """
+    if not values:
+        return []
+    end = " FOR UPDATE" if lock and connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_select(model, column, len(values))}{end}", list(values))
+        found = cursor.fetchall()
+    names = [field.attname for field in model._meta.concrete_fields]
+    return [model.from_db(connection.alias, names, values) for values in _converted(model, found)]
 
 
 def update_rows(rows: Sequence[models.Model], columns: Sequence[str]) -> None:
@@ -18,8 +36,9 @@ def update_rows(rows: Sequence[models.Model], columns: Sequence[str]) -> None:
     if not rows:
         return
     key = _key(type(rows[0]))
-    fields = {field.column: field for field in rows[0]._meta.concrete_fields}
-    values = [[*(_value(row, fields[column]) for column in columns), row.pk] for row in rows]
+    by_column = {field.column: field for field in rows[0]._meta.concrete_fields}
+    fields = [by_column[column] for column in columns]
+    values = [[*_values(row, fields), row.pk] for row in rows]
     assignments = ", ".join(f"{column} = %s" for column in columns)
     with connection.cursor() as cursor:
         cursor.executemany(f"UPDATE {rows[0]._meta.db_table} SET {assignments} WHERE {key.column} = %s", values)
@@ -57,13 +76,34 @@ def _fields(model: type[models.Model]) -> tuple[models.Field[Any, Any], ...]:
 
 @cache
 def _insert(model: type[models.Model]) -> str:
-    columns = [str(field.column) for field in _fields(model)]
+    columns = [connection.ops.quote_name(str(field.column)) for field in _fields(model)]
     return f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
 
 
-def _values(row: models.Model) -> list[Any]:
-    return [_value(row, field) for field in _fields(type(row))]
+def _values(row: models.Model, fields: Sequence[models.Field[Any, Any]] = ()) -> list[Any]:
+    here = _here()
+    return [field.get_db_prep_save(getattr(row, field.attname), here) for field in fields or _fields(type(row))]
 
 
-def _value(row: models.Model, field: models.Field[Any, Any]) -> Any:
-    return field.get_db_prep_save(getattr(row, field.attname), connection)
+@cache
+def _select(model: type[models.Model], column: str, count: int) -> str:
+    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in model._meta.concrete_fields)
+    places = ", ".join(["%s"] * count)
+    return f"SELECT {columns} FROM {model._meta.db_table} WHERE {column} IN ({places}) ORDER BY {_key(model).column}"
+
+
+def _converted(model: type[models.Model], found: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """From what the database gives to what the fields hold, by the steps that a query set would take."""
+    here = _here()
+    rows = [list(row) for row in found]
+    for index, field in enumerate(model._meta.concrete_fields):
+        expression = field.cached_col
+        for step in (*here.ops.get_db_converters(expression), *expression.get_db_converters(here)):
+            for row in rows:
+                row[index] = step(row[index], expression, here)
+    return rows
+
+
+def _here() -> BaseDatabaseWrapper:
+    """This thread's connection itself: each look through `django.db.connection` costs a microsecond or two."""
+    return connections[DEFAULT_DB_ALIAS]

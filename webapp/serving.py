@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 
 wsgi_app = "webapp.asgi:application"
 worker_class = "asgi"
@@ -25,3 +26,10 @@ def when_ready(server: object) -> None:
     _ = get_resolver().url_patterns
     gc.collect()
     gc.freeze()
+
+
+def post_worker_init(worker: object) -> None:
+    """Beside the first requests, none of which needs it."""
+    from webapp import queue
+
+    threading.Thread(target=queue.import_sender, daemon=True).start()

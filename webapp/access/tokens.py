@@ -14,6 +14,7 @@ from webapp.access.models import LAST_USED_GRAIN, TOKEN_MARK, ApiToken, SignInLi
 from webapp.access.require import require
 from webapp.access.table import Action, Scope
 from webapp.errors import Forbidden, Invalid, NotFound
+from webapp.rows import read_rows
 
 LINK_LIFETIME = timedelta(hours=24)
 
@@ -63,10 +64,13 @@ def actor_of_secret(secret: str) -> Actor | None:
     """The actor a token stands for, or None when it is unknown, expired, revoked or its owner inactive."""
     if not secret.startswith(TOKEN_MARK):
         return None
-    token = ApiToken.objects.select_related("user").filter(digest=digest_of(secret)).first()
+    tokens = read_rows(ApiToken, "digest", [digest_of(secret)])
+    owners = read_rows(User, "id", [token.user_id for token in tokens])
     now = timezone.now()
-    if token is None or not token.is_valid(now) or not token.user.is_active:
+    if not owners or not tokens[0].is_valid(now) or not owners[0].is_active:
         return None
+    token = tokens[0]
+    token.user = owners[0]
     if token.last_used_at is None or now - token.last_used_at > LAST_USED_GRAIN:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
     return Actor(Via.TOKEN, user=token.user, token=token)

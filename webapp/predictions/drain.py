@@ -31,6 +31,8 @@ LONGEST_SECONDS = 5.0
 LOOK_AHEAD = 64
 RECOVER_SECONDS = 2.0
 LINGER_SECONDS = 0.25
+DEAF_SECONDS = 5.0
+"""Until a broker that is away is asked again for nudges."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,16 @@ class Begun:
 
 
 class Drainer:
-    """Everything one worker process needs to recognise. One drain at a time, whoever asks for it."""
+    """Everything one worker process needs to recognise. One drain at a time, whoever asks for it.
 
-    def __init__(self, name: str = "", *, should_stop: Callable[[], bool] = lambda: False) -> None:
+    With `project_id` it works for that project alone.
+    """
+
+    def __init__(
+        self, name: str = "", *, should_stop: Callable[[], bool] = lambda: False, project_id: int | None = None
+    ) -> None:
         self._should_stop = should_stop
+        self._project_id = project_id
         self.name = name or f"gpu@{socket.gethostname()}:{os.getpid()}"
         self.host = EngineHost()
         self.stopping = threading.Event()
@@ -54,6 +62,8 @@ class Drainer:
         self._is_warm = False
         self._recovered_at = -RECOVER_SECONDS
         self._one_at_a_time = threading.Lock()
+        self._at_rest = threading.Event()
+        self._at_rest.set()
         self._threads = ThreadPoolExecutor(settings.DECODE_THREADS or os.cpu_count() or 2, thread_name_prefix="decode")
         # One of its own: behind the decoding of the next batch the measures of this one would come too late.
         self._measurer = ThreadPoolExecutor(1, thread_name_prefix="measure")
@@ -76,10 +86,29 @@ class Drainer:
         """
         if not self._one_at_a_time.acquire(blocking=wait):
             return 0
+        self._at_rest.clear()
         try:
             return self._drain(time.monotonic() + LONGEST_SECONDS)
         finally:
+            self._at_rest.set()
             self._one_at_a_time.release()
+
+    def drain_when_nudged(self, seconds: float) -> int:
+        """At rest, hear of work within `seconds`, and do it. A drain under way hears for itself.
+
+        Listening holds no lock: whoever has other reasons to drain shall not wait for it.
+        """
+        begun = time.monotonic()
+        if not self._at_rest.wait(seconds):
+            return 0
+        if not queue.wait_for_nudge("gpu", seconds):
+            if time.monotonic() - begun < seconds / 2:
+                self.stopping.wait(DEAF_SECONDS)
+            return 0
+        if not self._at_rest.is_set():
+            queue.nudge("gpu")  # meant for the drain that began meanwhile, which may be lingering for it
+            return 0
+        return self.drain(wait=False)
 
     def _drain(self, deadline: float) -> int:
         if time.monotonic() - self._recovered_at > RECOVER_SECONDS:
@@ -141,7 +170,7 @@ class Drainer:
     def _ready(self) -> list[int]:
         """Loaded pipelines that rows wait for, no more than stay loaded together; each that fails is looked past."""
         while True:
-            waiting = next_pipelines(LOOK_AHEAD, without=self.host.unusable())
+            waiting = next_pipelines(LOOK_AHEAD, without=self.host.unusable(), project_id=self._project_id)
             ready = list(islice((pipeline for pipeline in waiting if self.host.get(pipeline) is not None), KEEP))
             if ready or not waiting:
                 return ready
@@ -202,3 +231,9 @@ class Drainer:
     def stop(self) -> None:
         """Finish the batch in hand, claim no more."""
         self.stopping.set()
+
+    def close(self) -> None:
+        """End its threads; for a drainer that does not live as long as its process."""
+        self.stop()
+        self._threads.shutdown()
+        self._measurer.shutdown()

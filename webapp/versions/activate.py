@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from classifier.card import parse_card
 from classifier.errors import ModelError
 from classifier.registry import read_active, write_active
+from webapp import queue
 from webapp.access import audit
 from webapp.access.actors import Actor
 from webapp.access.require import require
@@ -23,6 +24,8 @@ from webapp.versions.models import Activation, Pipeline
 from webapp.versions.pipelines import as_active, versions_of
 
 LIVE = Activation.Slot.LIVE
+CATCH_UP = "webapp.predictions.tasks_io.catch_up"
+"""Images that came while nothing was in use are asked about from the first activation on."""
 
 
 class Unchecked:
@@ -39,9 +42,14 @@ def active_pipeline(project: Project, slot: str = LIVE) -> Pipeline | None:
 
 
 def active_pipeline_id(project_id: int, slot: str = LIVE) -> int | None:
-    """The same, by ids alone: each upload asks, and the cards of the versions are long."""
-    newest = Activation.objects.filter(project_id=project_id, slot=slot).order_by("-pk")
-    return newest.values_list("pipeline_id", flat=True).first()
+    """The same, by ids alone and by hand: each upload asks."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pipeline_id FROM versions_activation WHERE project_id = %s AND slot = %s ORDER BY id DESC LIMIT 1",
+            [project_id, slot],
+        )
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def newest_activation(project: Project, slot: str = LIVE) -> Activation | None:
@@ -100,6 +108,7 @@ def activate(
     )
     if slot == LIVE:
         transaction.on_commit(lambda: write_active_file(project))
+        queue.send(CATCH_UP, project.pk, queue="io")
     return activation
 
 
