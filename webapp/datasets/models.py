@@ -101,7 +101,8 @@ class SnapshotEntry(models.Model):
 
     snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="entries")
     image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="+")
-    part = models.CharField(max_length=16)
+    part = models.CharField(max_length=64)
+    left_out = models.CharField(max_length=32, blank=True, help_text="Why, where the part is left-out")
     label = models.ForeignKey(Label, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     group = models.CharField(max_length=120, blank=True)
     fold = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -112,6 +113,38 @@ class SnapshotEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.part}: image {self.image_id}"
+
+
+class Freezing(models.Model):
+    """A snapshot on its way, or one that was refused and why. The work item itself; a dry run only counts."""
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="freezings")
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    options = models.JSONField(default=dict, blank=True)
+    is_dry_run = models.BooleanField(default=False)
+    state = models.CharField(max_length=7, choices=JobState, default=JobState.WAITING)
+    step = models.CharField(max_length=80, blank=True, help_text="What it does now")
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(default=0)
+    report = models.JSONField(default=dict, blank=True, help_text="Parts, leaks and what was left out")
+    code = models.CharField(max_length=40, blank=True)
+    reason = models.TextField(blank=True)
+    lease_token = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["project", "-id"], name="freezing_newest"),
+            models.Index(fields=["id"], condition=models.Q(state__in=["waiting", "leased"]), name="freezing_to_do"),
+        ]
+
+    def __str__(self) -> str:
+        return f"freezing {self.uid} ({self.state})"
 
 
 class Export(models.Model):
