@@ -41,6 +41,17 @@ def names(name: str) -> list[str]:
     return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
 
 
+def folders(name: str) -> list[str]:
+    """Absolute folders with colons between them, as in PATH; one that is not absolute stops the start."""
+    found = [part for part in os.environ.get(name, "").split(os.pathsep) if part]
+    for folder in found:
+        if not Path(folder).is_absolute():
+            raise ImproperlyConfigured(f"{name}: {folder!r} is not an absolute folder")
+        if len(Path(folder).parts) == 1:
+            raise ImproperlyConfigured(f"{name}: {folder!r} is everything: name the folders of pictures")
+    return found
+
+
 def secret(name: str) -> str | None:
     """The value of NAME, or the content of the file that NAME_FILE points to."""
     path = os.environ.get(f"{name}_FILE")

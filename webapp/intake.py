@@ -48,6 +48,7 @@ def _routes() -> tuple[Route, ...]:
     return (
         Route(re.compile(r"^/(api/v1/classify|classifyfish)/?$"), image, 1),
         Route(re.compile(r"^/api/v1/uploads/[0-9a-f-]{36}/file/?$"), image, 1),
+        Route(re.compile(r"^/api/v1/projects/[\w-]+/imports/file/?$"), archive, 1),
         Route(re.compile(r"^/api/v1/(batches|uploads/[0-9a-f-]{36}/zip)/?$"), archive, 10_000),
     )
 

@@ -206,10 +206,23 @@ CELERY = {
         "webapp.predictions.tasks.*": {"queue": "gpu"},
         "webapp.predictions.tasks_io.*": {"queue": "io"},
         "webapp.images.tasks.*": {"queue": "io"},
+        "webapp.datasets.tasks_export.*": {"queue": "io"},
+        "webapp.datasets.tasks_import.*": {"queue": "io"},
+        "webapp.reviews.tasks_analysis.*": {"queue": "io"},
+        "webapp.reviews.tasks_labels.*": {"queue": "io"},
         "webapp.runs.tasks.*": {"queue": "train"},
     },
     "beat_schedule": {
         "sweep": {"task": "webapp.images.tasks.sweep", "schedule": timedelta(seconds=30)},
+        "freezings": {"task": "webapp.datasets.tasks_freeze.wake", "schedule": timedelta(seconds=30)},
+        "sweep imports": {"task": "webapp.datasets.tasks_import.sweep", "schedule": timedelta(seconds=15)},
+        "sweep exports": {"task": "webapp.datasets.tasks_export.sweep", "schedule": timedelta(seconds=30)},
+        "look at data": {"task": "webapp.reviews.tasks_analysis.look", "schedule": timedelta(minutes=1)},
+        "follow merged labels": {
+            "task": "webapp.reviews.tasks_labels.follow_all",
+            "schedule": timedelta(minutes=10),
+        },
+        "catch up": {"task": "webapp.predictions.tasks_io.catch_up_all", "schedule": timedelta(minutes=2)},
     },
     "timezone": "UTC",
 }
@@ -224,6 +237,9 @@ MAX_PENDING_CALLS = env.integer("OSPREY_MAX_PENDING_CALLS", 2000)
 CALLS_PER_MINUTE = env.integer("OSPREY_CALLS_PER_MINUTE", 6000)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 2**20
 FILE_UPLOAD_TEMP_DIR = str(_folder(INCOMING_DIR, 0o700))
+
+# -- data that comes in -----------------------------------------------------------------------------------------------
+IMPORT_ROOTS = env.folders("OSPREY_IMPORT_ROOTS")
 
 # -- recognition ------------------------------------------------------------------------------------------------------
 DEVICE = env.text("OSPREY_DEVICE", "auto")

@@ -76,6 +76,7 @@ function titles(answer, said) {
 /** Draw `answer` into `box`. `picture` is the address of its image; `rights` say what this person may do. */
 export function showAnswer(box, answer, { picture, project, rights, verdict: said = null, link = true, onFixed = null, signIn = "" }) {
   const regions = answer.regions;
+  let told = said;
   let chosen = Math.max(0, regions.findIndex((region) => region.score === answer.score && nameOf(region.label) === nameOf(answer.label)));
   const verdict = h("div", { class: "verdict" });
   const frame = h("div", { class: "picture" });
@@ -92,9 +93,9 @@ export function showAnswer(box, answer, { picture, project, rights, verdict: sai
     frame.replaceChildren(image, boxLayer(regions, { width: width || 1, height: height || 1, chosen, onChoose: choose }));
     const region = regions[chosen] ?? { scores: [] };
     verdict.replaceChildren(...[
-      ...titles(answer, said),
+      ...titles(answer, told),
       h("p", { class: "how-sure" }, h("strong", { text: confidence(answer.score) }), ` ${percent(answer.score)}`),
-      regionTabs(answer, chosen, choose), countsLine(answer), found(region), bars(region), damagedNote(answer.image), fixLine(),
+      regionTabs(answer, chosen, choose), countsLine(answer), found(region), bars(region), damagedNote(answer.image), fix,
       h("p", { class: "hint" }, answer.version?.name ?? "No version", link && " · ", link && h("a", { href: `/i/${answer.image.id}/`, text: "details and history" })),
     ].filter(Boolean));
   }
@@ -109,6 +110,8 @@ export function showAnswer(box, answer, { picture, project, rights, verdict: sai
       "Wrong? Fix it", h("kbd", { text: "F" }));
     const saved = (change) => {
       if (onFixed) onFixed(change);
+      told = change ? { words: change.words, who: "you" } : said;
+      draw();
       if (!change) return close();
       const undo = h("button", { type: "button", class: "btn btn-sm btn-link", text: "Undo", onclick: change.undo });
       return place.replaceChildren(h("p", { class: "note good" }, "You said: ", h("strong", { text: change.words }), " ", undo));
@@ -118,6 +121,7 @@ export function showAnswer(box, answer, { picture, project, rights, verdict: sai
     return place;
   }
 
+  const fix = fixLine();
   draw();
   box.replaceChildren(frame, verdict);
 }

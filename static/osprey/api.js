@@ -6,6 +6,19 @@ function csrf() {
   return document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 }
 
+/** Signing in again in another tab makes this page's token void: take the new one out of a fresh copy of it. */
+export async function renewToken() {
+  try {
+    const response = await fetch(window.location.href, { credentials: "same-origin" });
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html").querySelector('meta[name="csrf-token"]');
+    if (!fresh?.content) return false;
+    document.querySelector('meta[name="csrf-token"]').content = fresh.content;
+    return true;
+  } catch (_) {
+    return false;
+  }
+}
+
 /** What the server refused, in its own words (problem+json). */
 export class Problem extends Error {
   constructor(status, body, retryAfter) {
@@ -48,14 +61,14 @@ export function address(path, query = {}) {
   return url.pathname + url.search;
 }
 
-export async function call(method, path, { query = {}, body, signal } = {}) {
+export async function call(method, path, { query = {}, body, signal, keepalive = false } = {}) {
   let response;
   const headers = { Accept: "application/json" };
   if (method !== "GET") headers["X-CSRFToken"] = csrf();
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
     response = await fetch(address(path, query), {
-      method, headers, signal, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body),
+      method, headers, signal, keepalive, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;

@@ -10,6 +10,14 @@ export async function fetchAnswer({ image, prediction }) {
   return newest ? asAnswer(newest) : null;
 }
 
+/** What people say of an image now, the newest first: it outranks the machine wherever the image is shown. */
+export async function fetchVerdict(image) {
+  const { results } = await insist(() => get(`/images/${image}/history`));
+  const [newest, ...others] = results.filter((one) => one.stands && one.review);
+  if (!newest) return null;
+  return { words: newest.what, who: newest.who, others: others.filter((one) => one.what !== newest.what).map((one) => `${one.who}: ${one.what}`) };
+}
+
 function asAnswer(found) {
   return { ...found, prediction: found.id ?? null, regions: found.regions ?? [] };
 }

@@ -1,78 +1,8 @@
 // *Wrong? fix it*: find a label, save a review, take it back.
-import { get, insist, post } from "./api.js";
+import { insist, post } from "./api.js";
 import { announce, h, toast } from "./dom.js";
-
-let serial = 0;
-
-function searcher(project, onPick) {
-  const id = `find-label-${(serial += 1)}`;
-  const list = h("ul", { class: "label-options", role: "listbox", id: `${id}-list`, "aria-label": "Labels" });
-  const input = h("input", {
-    type: "search", id, class: "form-control form-control-sm", autocomplete: "off", role: "combobox",
-    "aria-expanded": "true", "aria-controls": `${id}-list`, "aria-autocomplete": "list", placeholder: "name, other name or scientific name",
-  });
-  const hint = h("p", { class: "hint", "aria-live": "polite" });
-  let options = [];
-  let at = 0;
-  let turn = 0;
-  let shownFor = null;
-
-  function mark(index) {
-    at = Math.max(0, Math.min(options.length - 1, index));
-    [...list.children].forEach((item, i) => item.setAttribute("aria-selected", String(i === at)));
-    list.children[at]?.scrollIntoView({ block: "nearest" });
-    input.setAttribute("aria-activedescendant", options.length ? `${id}-${at}` : "");
-  }
-
-  async function search() {
-    const mine = (turn += 1);
-    const text = input.value.trim();
-    try {
-      const answer = await get(`/projects/${project}/labels`, { search: text, limit: 12 });
-      if (mine !== turn) return;
-      shownFor = text;
-      options = answer.results ?? answer;
-      list.replaceChildren(...options.map((label, i) => h(
-        "li",
-        { role: "option", id: `${id}-${i}`, onclick: () => onPick(label), onmousemove: () => at !== i && mark(i) },
-        h("span", { text: label.name }),
-        label.scientific_name && h("i", { class: "latin", text: label.scientific_name }),
-      )));
-      hint.textContent = options.length ? "" : "No label of this project fits. A curator can add it on the project's page.";
-      mark(0);
-    } catch (problem) {
-      if (mine === turn) hint.textContent = problem.message;
-    }
-  }
-
-  /** Enter may come before the list has caught up with the typing; it means what was typed. */
-  async function pick() {
-    clearTimeout(wait);
-    if (shownFor !== input.value.trim()) await search();
-    if (shownFor === input.value.trim() && options[at]) onPick(options[at]);
-  }
-
-  let wait = null;
-  input.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(search, 120); });
-  input.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowDown") mark(at + 1);
-    else if (event.key === "ArrowUp") mark(at - 1);
-    else if (event.key === "Enter") pick();
-    else return;
-    event.preventDefault();
-  });
-  search();
-  return { input, nodes: [h("label", { for: id, class: "form-label", text: "What is it?" }), input, list, hint] };
-}
-
-function newId() {
-  if (crypto.randomUUID) return crypto.randomUUID();
-  const random = crypto.getRandomValues(new Uint8Array(16));
-  random[6] = (random[6] & 0x0f) | 0x40;
-  random[8] = (random[8] & 0x3f) | 0x80;
-  const hex = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
-}
+import { newId } from "./ids.js";
+import { searcher } from "./label-finder.js";
 
 export function saveReview({ image, prediction, verdict, labelKey, box, seconds }) {
   const annotations = labelKey ? [{ label: labelKey, box: box ?? null, count: 1 }] : [];

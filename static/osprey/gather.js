@@ -1,7 +1,8 @@
 // From whatever a person drops, picks or pastes to a flat list of entries {path, size, mtime, file}.
 
 function entryOf(file, path) {
-  return { path: path.replace(/^\/+/, ""), size: file.size, mtime: file.lastModified, file };
+  // Some systems keep accents apart from their letters; the server names each file in one spelling.
+  return { path: path.replace(/^\/+/, "").normalize("NFC"), size: file.size, mtime: file.lastModified, file };
 }
 
 function fileOf(fileEntry) {

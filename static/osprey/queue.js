@@ -25,7 +25,8 @@ export class Queue extends EventTarget {
     this.record = record; // {uid, project, name, createdAt, sideFiles, handles}
     this.rows = [];
     this.byPath = new Map();
-    this.byImage = new Map();
+    this.byItem = new Map();
+    this.byImage = new Map(); // twins share an image, each has its own state
     this.isPaused = false;
     this.hasMore = false; // bytes were given again while others were on their way
     this.trouble = "";
@@ -201,7 +202,11 @@ export class Queue extends EventTarget {
   async accepted(row, answer) {
     if (this.trouble) this.status("");
     const state = isZip(row.path) ? "unpacking" : answer.state === "duplicate" ? "duplicate" : "received";
-    this.settleRow(row, { state, progress: 1, image: answer.image ?? null, prediction: answer.prediction ?? null, item: answer.item });
+    // News can be faster than this answer; a zip's answer names no item.
+    this.settleRow(row, {
+      state: FINAL.has(row.state) ? row.state : state, progress: 1, image: answer.image ?? row.image ?? null,
+      prediction: answer.prediction ?? null, item: answer.item ?? row.item,
+    });
     await store.settle(this.uid, [row.path]);
   }
 
@@ -233,11 +238,17 @@ export class Queue extends EventTarget {
 
   settleRow(row, values) {
     this.touch(row, values);
-    if (!row.image) return;
-    if (!this.byImage.has(row.image)) this.byImage.set(row.image, []);
-    this.byImage.get(row.image).push(row);
-    const early = this.early.get(row.image);
+    this.index(row);
+    const early = this.early.get(row.item);
     if (early) this.take([early]);
+  }
+
+  /** Where news of this row will look for it. */
+  index(row) {
+    if (row.item) this.byItem.set(row.item, row);
+    if (!row.image) return;
+    if (!this.byImage.has(row.image)) this.byImage.set(row.image, new Set());
+    this.byImage.get(row.image).add(row);
   }
 
   async bytesOf(row) {
@@ -258,38 +269,38 @@ export class Queue extends EventTarget {
   take(news) {
     if (news.length) this.heardAt = Date.now();
     for (const one of news) {
-      const rows = this.rowsOf(one);
-      if (!rows) {
-        if (one.path) this.addFromServer(one);
-        else {
-          if (one.image) this.early.set(one.image, one);
-          this.hasUnknown = true; // out of a zip, or its bytes are still on their way
-        }
-        continue;
-      }
-      for (const row of rows) this.takeOne(row, one);
-      this.early.delete(one.image);
+      const own = this.rowOf(one);
+      if (own) this.takeOwn(own, one);
+      else if (one.path) this.addFromServer(one);
+      else this.takeOfOthers(one);
     }
   }
 
-  /** By path where it is told: two files of the same bytes share an image, and each has its own state. */
-  rowsOf(one) {
-    if (one.path) return this.byPath.has(one.path) ? [this.byPath.get(one.path)] : null;
-    const rows = this.byImage.get(one.image);
-    const own = rows?.filter((row) => row.item === one.item);
-    return own?.length ? own : rows;
+  rowOf(one) {
+    return this.byPath.get(one.path) ?? this.byItem.get(one.item);
   }
 
-  takeOne(row, one) {
+  takeOwn(row, one) {
+    this.early.delete(one.item);
     row.item ??= one.item;
+    this.index(row);
     // The server still waits for the bytes: this page knows better how far they are.
     if (one.state === "expected") return;
     if (one.code === "archive" && one.state === "done" && row.state !== "done") this.hasUnknown = true;
-    const keeps = row.state === "duplicate" && one.state === "done";
     this.touch(row, {
-      item: one.item ?? row.item, state: keeps ? "duplicate" : one.state, label: one.label ?? row.label,
-      score: one.score ?? row.score, image: one.image ?? row.image, reason: one.reason ?? row.reason, code: one.code ?? row.code,
+      state: one.state, label: one.label ?? row.label, score: one.score ?? row.score, image: one.image ?? row.image,
+      reason: one.reason ?? row.reason, code: one.code ?? row.code,
     });
+  }
+
+  /** Of a file this page does not know by its item: out of a zip, its bytes still on their way, or a twin's. */
+  takeOfOthers(one) {
+    this.early.set(one.item, one);
+    this.hasUnknown = true;
+    // A duplicate that was never sent has no item here: it shares the answer of its image, never the state.
+    for (const row of this.byImage.get(one.image) ?? []) {
+      if (!row.item) this.touch(row, { label: one.label ?? row.label, score: one.score ?? row.score });
+    }
   }
 
   /** A file out of a zip, or of an earlier session: the server knows it, this page did not. */
@@ -298,7 +309,7 @@ export class Queue extends EventTarget {
     const row = { path: one.path, size: one.size, progress: 1, tries: 0, reason: "", ...one };
     this.rows.push(row);
     this.byPath.set(row.path, row);
-    if (row.image) this.byImage.set(row.image, [row]);
+    this.index(row);
     this.touch(row);
   }
 
@@ -365,10 +376,22 @@ export class Queue extends EventTarget {
   async reconcile({ from = null } = {}) {
     let next = null;
     const query = { limit: 1000, after: from };
+    const listed = new Set();
     do {
       const answer = await get(next ?? `/uploads/${this.uid}/items`, next ? {} : query);
       this.take(answer.results.map((item) => ({ ...item, item: item.id })));
+      for (const { path } of answer.results) listed.add(path);
       next = answer.next ? answer.next.replace(window.location.origin, "") : null;
     } while (next);
+    this.takeUnpacked(listed, from ?? 0);
+  }
+
+  /** A zip is listed only until its entries stand for it. `listed`: the paths of all items past `from`. */
+  takeUnpacked(listed, from) {
+    for (const row of this.rows) {
+      const waits = isZip(row.path) && (row.state === "unpacking" || row.state === "received");
+      if (!waits || listed.has(row.path) || (row.item && row.item <= from)) continue;
+      this.takeOwn(row, { item: row.item, state: "done", code: "archive" });
+    }
   }
 }

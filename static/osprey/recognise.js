@@ -3,7 +3,7 @@ import { get, patch } from "./api.js";
 import { pressFix, showAnswer } from "./answer.js";
 import { $, announce, data, h, onKeys, show, toast } from "./dom.js";
 import { follow } from "./events.js";
-import { fetchAnswer } from "./fetch-answer.js";
+import { fetchAnswer, fetchVerdict } from "./fetch-answer.js";
 import { paintRow } from "./file-row.js";
 import { fromDrop, fromFiles, fromPaste, withUniquePaths } from "./gather.js";
 import * as opening from "./opening.js";
@@ -52,27 +52,29 @@ async function showRow(row) {
     return;
   }
   try {
-    const answer = await fetchAnswer(row);
+    const [answer, verdict] = await Promise.all([fetchAnswer(row), fetchVerdict(row.image).catch(() => null)]);
     if (turn !== showTurn) return;
     if (!answer || !["done"].includes(answer.state ?? "done")) showWaiting(box, row, answer?.reason);
-    else drawAnswer(box, row, answer);
+    else drawAnswer(box, row, answer, verdict);
   } catch (problem) {
     if (turn === showTurn) box.replaceChildren(h("p", { class: "note bad", text: problem.message }));
   }
 }
 
-function drawAnswer(box, row, answer) {
+function drawAnswer(box, row, answer, verdict) {
   showAnswer(box, { ...answer, image: { ...answer.image, path: row.path } }, {
     picture: ownPicture(row) ?? `/api/v1/images/${row.image}/thumbnail/1024`,
     project: answer.project ?? project,
     rights: page.rights[answer.project ?? project] ?? {},
+    verdict,
     signIn: page.signedIn ? "" : page.signIn,
     onFixed: (change) => {
       row.fixed = change ? change.words : null;
       list.refresh([row]);
     },
   });
-  announce(`${baseName(row.path)}: ${answer.label ?? "no label"}, ${confidence(answer.score)}, ${percent(answer.score)}`);
+  if (verdict) announce(`${baseName(row.path)}: ${verdict.words}, said by ${verdict.who}`);
+  else announce(`${baseName(row.path)}: ${answer.label ?? "no label"}, ${confidence(answer.score)}, ${percent(answer.score)}`);
 }
 
 function showWaiting(box, row, reason = "") {
@@ -210,8 +212,8 @@ async function lookMyself() {
   queue.hasUnknown = false;
   try {
     const items = queue.rows.filter((row) => row.item);
-    const waiting = items.filter((row) => !FINAL.has(row.state));
-    const lowest = waiting.reduce((least, row) => Math.min(least, row.item), Infinity);
+    const waiting = queue.rows.filter((row) => !FINAL.has(row.state) && (row.item || row.state === "unpacking"));
+    const lowest = waiting.reduce((least, row) => Math.min(least, row.item ?? 1), Infinity); // unknown: from the first
     const from = waiting.length ? lowest - 1 : items.reduce((most, row) => Math.max(most, row.item), 0);
     await queue.reconcile({ from: from || null });
   } catch (problem) {

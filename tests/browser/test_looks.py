@@ -13,6 +13,7 @@ PAGES = {
     "home": "/",
     "project": "/p/animals/",
     "models": "/p/animals/models/",
+    "snapshots": "/p/animals/snapshots/",
     "projects": "/projects/",
     "account": "/account/",
     "status": "/status/",

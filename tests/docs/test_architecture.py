@@ -135,6 +135,13 @@ def test_every_module_of_the_classifier_is_described() -> None:
     assert described == (there | packages) - {name for name in there if name.endswith("__init__")} - {"__init__", "cli"}
 
 
+def test_every_module_of_the_formats_is_described() -> None:
+    table = reading.rows(reading.sections(PAGE)["The modules of formats"])
+    described = [word for row in table for word in reading.code_words(row[1])]
+    there = {path.stem for path in (ROOT / "webapp" / "datasets" / "formats").glob("*.py")} - {"__init__"}
+    assert sorted(described) == sorted(there)
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> dict[str, tuple[str, str]]:
     """Part -> (process of `./osprey up`, service of docker-compose.yml); a dash where there is none."""

@@ -42,6 +42,8 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "status": lambda: _of_site("status"),
     "token": of_django("webapp.projects", "token"),
     "models": of_django("webapp.versions", "models"),
+    "import": of_django("webapp.datasets", "import_data"),
+    "freeze": of_django("webapp.datasets", "freeze"),
     "rebuild-state": of_django("webapp.reviews", "rebuild_state"),
 }
 OF_DJANGO = {"--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color"}

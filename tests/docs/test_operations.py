@@ -9,7 +9,7 @@ from tests.docs import reading
 
 ROOT = reading.ROOT
 PAGE = reading.DOCS / "operations.md"
-READERS = ("text", "flag", "integer", "names", "secret")
+READERS = ("text", "flag", "integer", "names", "folders", "secret")
 
 
 def calls() -> list[tuple[str, list[str]]]:

@@ -1,4 +1,4 @@
-"""The cast of the upload tests: Rosa, who reviews on the reef, Eve, who does not belong, and a store of their own."""
+"""The cast: Rosa, who reviews on the reef, Cora, who curates, Eve, who does not belong, and a store of their own."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class Reef:
     project: Project
     rosa: Actor
     eve: Actor
+    cora: Actor
 
     def upload(self, **options: object) -> Upload:
         return open_upload(actor=self.rosa, project=self.project, kind="browser", **options)  # type: ignore[arg-type]
@@ -53,9 +54,10 @@ class Reef:
 @pytest.fixture
 def reef(db: None) -> Reef:
     project = Project.objects.create(slug="reef", name="Reef")
-    rosa, eve = (User.objects.create(username=name) for name in ("rosa", "eve"))
+    rosa, eve, cora = (User.objects.create(username=name) for name in ("rosa", "eve", "cora"))
     Membership.objects.create(user=rosa, project=project, role=Role.REVIEWER)
-    return Reef(project, Actor(Via.SESSION, user=rosa), Actor(Via.SESSION, user=eve))
+    Membership.objects.create(user=cora, project=project, role=Role.CURATOR)
+    return Reef(project, *(Actor(Via.SESSION, user=user) for user in (rosa, eve, cora)))
 
 
 @dataclass(frozen=True)

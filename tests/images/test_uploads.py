@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from tests.images.conftest import Reef
@@ -129,6 +132,44 @@ def test_duplicates_are_settled_without_their_bytes_and_twice_is_once(reef: Reef
     counts = uploads.counts(upload)
     assert (counts["duplicate"], counts["expected"]) == (1, 1)
     assert uploads.list_items(upload, state="duplicate")[0].image == image
+
+
+@pytest.mark.databases
+@pytest.mark.parametrize("moment", range(1, 14))
+def test_a_twin_that_comes_in_while_one_asks_leaves_no_file_open_that_will_not_be_sent(reef: Reef, moment: int) -> None:
+    reef.image("seen")
+    upload = reef.upload(manifest=entries("old.jpg", "copy.jpg"))
+    asked = 0
+
+    def twin_comes_in(execute: Callable[..., Any], *call: Any) -> Any:
+        nonlocal asked
+        found = execute(*call)
+        asked += 1
+        if asked == moment:
+            reef.image("twin")
+        return found
+
+    files = {"old.jpg": sha("seen"), "copy.jpg": sha("twin")}
+    with connection.execute_wrapper(twin_comes_in):
+        here = uploads.need_not_send(actor=reef.rosa, upload=upload, files=files)
+    states = {item.path: item.state for item in uploads.list_items(upload)}
+    assert states == {
+        "old.jpg": State.DUPLICATE,
+        "copy.jpg": State.DUPLICATE if sha("twin") in here else State.EXPECTED,
+    }
+
+
+def test_bytes_are_asked_for_where_a_file_is_not_settled_by_what_is_here(reef: Reef) -> None:
+    image, other = reef.image("seen"), reef.image("other")
+    upload = reef.upload(manifest=entries("old.jpg", "changed.jpg"))
+    uploads.need_not_send(actor=reef.rosa, upload=upload, files={"changed.jpg": sha("other")})
+    files = {"old.jpg": sha("seen"), "unannounced.jpg": sha("seen")}
+    assert uploads.need_not_send(actor=reef.rosa, upload=upload, files=files) == {}, "one of them is on no list"
+    again = {"old.jpg": sha("seen"), "changed.jpg": sha("seen")}
+    assert uploads.need_not_send(actor=reef.rosa, upload=upload, files=again) == {}, "one of them was another picture"
+    asked = {"sha256s": [sha("other")], "files": {"old.jpg": sha("seen")}}
+    here = uploads.need_not_send(actor=reef.rosa, upload=upload, **asked)  # type: ignore[arg-type]
+    assert here == {sha("seen"): image.pk, sha("other"): other.pk}
 
 
 def test_a_rejected_file_keeps_its_first_final_state(reef: Reef) -> None:

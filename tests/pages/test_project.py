@@ -12,7 +12,7 @@ from django.utils import timezone
 from tests.pages.conftest import Cast
 from webapp.access.actors import OPERATOR
 from webapp.access.models import Membership
-from webapp.images.models import Image, Item
+from webapp.images.models import FacetCount, Image, Item
 from webapp.pages import progress
 from webapp.projects.models import Label, Project, Site
 from webapp.reviews.models import Review
@@ -26,7 +26,7 @@ def text(browser: Client, address: str = PAGE) -> str:
 
 
 def test_it_says_how_much_is_done_and_left(cast: Cast) -> None:
-    assert "<b>0</b> of 2 images looked at" in text(cast.browser("viewer"))
+    assert '<b>0</b> of <a href="/p/savanna/images/">2 images</a> looked at' in text(cast.browser("viewer"))
 
 
 def test_minutes_left_come_from_the_readers_own_reviews(cast: Cast) -> None:
@@ -52,8 +52,10 @@ def test_next_is_failures_then_unsure_answers_then_more_pictures(cast: Cast) -> 
     assert "Put failures right" in text(browser)
     Item.objects.filter(state="failed").delete()
     assert "Check unsure answers" in text(browser)
-    cast.image.state.score = 0.99
+    cast.image.state.queue_priority = 0.01
     cast.image.state.save()
+    assert "Review what came" in text(browser)
+    FacetCount.objects.filter(facet="review").delete()
     assert "Bring more pictures" in text(browser)
 
 

@@ -19,6 +19,8 @@ def address(cast: Cast, name: str) -> str:
         "project": reverse("project", args=["savanna"]),
         "models": reverse("models", args=["savanna"]),
         "recognise": reverse("recognise", args=["savanna"]),
+        "images": reverse("images", args=["savanna"]),
+        "review": reverse("review", args=["savanna"]),
         "upload": reverse("upload", args=[cast.upload.uid]),
         "image": reverse("image", args=[cast.image.pk]),
     }.get(name) or reverse(name)
@@ -28,6 +30,8 @@ EXPECTED = {
     "project": {**READS, "stranger": HIDDEN, "nobody": SIGN_IN},
     "models": {**READS, "stranger": HIDDEN, "nobody": SIGN_IN},
     "recognise": {**READS, "viewer": 403, "stranger": HIDDEN, "nobody": SIGN_IN},
+    "images": {**READS, "stranger": HIDDEN, "nobody": SIGN_IN},
+    "review": {**READS, "viewer": 403, "stranger": HIDDEN, "nobody": SIGN_IN},
     "upload": {**READS, "stranger": HIDDEN, "nobody": HIDDEN},
     "image": {**READS, "stranger": HIDDEN, "nobody": HIDDEN},
     "home": {"reviewer": 200, "viewer": 200, "stranger": 200, "gus": 200, "nobody": SIGN_IN},

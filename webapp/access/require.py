@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from functools import cache
 from typing import Protocol
+
+from django.db import connection
 
 from webapp.access.actors import Actor, Via
 from webapp.access.models import Membership
@@ -20,12 +24,28 @@ class HasMembers(Protocol):
 def role_in(actor: Actor, project: HasMembers) -> str | None:
     if actor.user is None:
         return None
-    return Membership.objects.filter(user=actor.user, project_id=project.pk).values_list("role", flat=True).first()
+    with connection.cursor() as cursor:
+        # By hand: every call asks, some three times, and the ORM writes this far longer than the database runs it.
+        cursor.execute(
+            f"SELECT role FROM {Membership._meta.db_table} WHERE user_id = %s AND project_id = %s",
+            [actor.user.pk, project.pk],
+        )
+        row = cursor.fetchone()
+    return row[0] if row is not None else None
 
 
 def allowed(actor: Actor, action: Action, project: HasMembers | None = None) -> bool:
     """Whether `actor` may do `action`, in `project` where the action belongs to one."""
-    need = TABLE[action]
+    return _allowed(actor, TABLE[action], project, lambda: role_in(actor, project) if project is not None else None)
+
+
+def allowed_among(actor: Actor, actions: Collection[Action], project: HasMembers) -> frozenset[Action]:
+    """Those of `actions` that `actor` may do in `project`, by one query."""
+    role = cache(lambda: role_in(actor, project))
+    return frozenset(action for action in actions if _allowed(actor, TABLE[action], project, role))
+
+
+def _allowed(actor: Actor, need: Need, project: HasMembers | None, role: Callable[[], str | None]) -> bool:
     if actor.is_trusted:
         return True
     if actor.via is Via.GUEST:
@@ -38,9 +58,7 @@ def allowed(actor: Actor, action: Action, project: HasMembers | None = None) -> 
         return True
     if need.role is None:
         return not need.superuser and (not need.staff or actor.user.is_staff)
-    if project is None:
-        return False
-    held = role_in(actor, project)
+    held = role()
     return held is not None and role_suffices(held, need.role)
 
 

@@ -134,7 +134,7 @@ def take_file(*, actor: Actor, upload: Upload, part: Part, path: str, priority: 
     name = path or part.filename or part.sha256[:12]
     item = ensure_item(upload=upload, path=name, size=part.size, sha256=part.sha256)
     if item.state in (Item.State.DONE, Item.State.DUPLICATE, Item.State.RECEIVED) and item.sha256 == part.sha256:
-        return _taken(item, "duplicate", None)
+        return _taken(item, "duplicate" if item.state == Item.State.DUPLICATE else "new", None)
     try:
         accepted = accept_image(
             actor=actor,

@@ -17,7 +17,9 @@ from webapp.versions.models import Pipeline, Version
 
 
 def image_for(actor: Actor, pk: int, action: Action = Action.VIEW_IMAGES) -> Image:
-    rows = Image.objects.select_related("project", "file", "upload", "site", "visit", "state__label")
+    rows = Image.objects.select_related(
+        "project", "file", "upload", "site", "visit", "sequence", "state__label", "state__machine_label"
+    )
     image = rows.filter(pk=pk).first()
     if image is None or not allowed(actor, Action.VIEW_IMAGES, image.project):
         raise NotFound(f"There is no image {pk} that you may see.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -54,14 +54,17 @@ def with_query(request: Request, **changes: str) -> str:
     return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
 
 
-def _cursor(row: Model, keys: Sequence[str]) -> str:
+def _cursor(row: Model | Mapping[str, Any], keys: Sequence[str]) -> str:
     values = [_value(row, key.lstrip("-")) for key in keys]
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
 def _value(row: Any, name: str) -> Any:
-    for part in name.split("__"):
-        row = getattr(row, part)
+    if isinstance(row, Mapping):
+        row = row[name]
+    else:
+        for part in name.split("__"):
+            row = getattr(row, part)
     return row.isoformat() if isinstance(row, datetime) else row
 
 
@@ -80,10 +83,14 @@ def _read_cursor(cursor: str, length: int) -> list[Any]:
 
 
 def _beyond(keys: Sequence[str], values: Sequence[Any]) -> Q:
-    """Rows after the cursor: past it in the first key, or level there and past it in the next, and so on."""
+    """Rows after the cursor: past it in the first key, or level there and past it in the next, and so on.
+
+    That no row lies before it in the first key follows; said aloud, it lets the database begin there in its index.
+    """
     beyond = Q()
     for place in range(len(keys)):
         name, step = keys[place].lstrip("-"), "lt" if keys[place].startswith("-") else "gt"
         level = Q(**{key.lstrip("-"): value for key, value in zip(keys[:place], values[:place], strict=True)})
         beyond |= level & Q(**{f"{name}__{step}": values[place]})
-    return beyond
+    first = keys[0].lstrip("-")
+    return Q(**{f"{first}__{'lte' if keys[0].startswith('-') else 'gte'}": values[0]}) & beyond

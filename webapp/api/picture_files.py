@@ -18,12 +18,13 @@ from webapp.access.actors import Actor
 from webapp.access.table import Action
 from webapp.api.describe import describe
 from webapp.api.lookup import image_for
-from webapp.api.places import PlaceRule
 from webapp.api.views import View
 from webapp.errors import Forbidden, NotFound, Unavailable
 from webapp.images.derived import thumbnail
 from webapp.images.models import Image, ImageState
+from webapp.images.originals import mark_missing
 from webapp.images.store import open_original
+from webapp.projects.place_rule import PlaceRule
 
 CHUNK = 256 * 1024
 A_YEAR = 31_536_000
@@ -40,6 +41,7 @@ class Original(View):
         image = image_for(self.actor, pk, Action.VIEW_ORIGINALS)
         path = open_original(image.file)
         if not path.is_file():
+            mark_missing(file_ids=[image.file_id])
             raise NotFound("The original is not where it was stored: a disk may be unplugged.", code="original-missing")
         if hides_place(self.actor, image, path):
             raise Forbidden(
@@ -50,7 +52,7 @@ class Original(View):
         audit.record(
             actor=self.actor, action="download original", project_id=image.project_id, subject=f"image:{image.pk}"
         )
-        response = StreamingHttpResponse(_chunks(path), content_type="application/octet-stream")
+        response = StreamingHttpResponse(streamed(path), content_type="application/octet-stream")
         response["Content-Length"] = str(path.stat().st_size)
         response["Content-Disposition"] = content_disposition_header(True, file_name(image)) or "attachment"
         response["Content-Security-Policy"] = NOT_A_PAGE
@@ -114,7 +116,7 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
+async def streamed(path: Path) -> AsyncIterator[bytes]:
     """The file in pieces; reading happens in a thread, so that a slow disk stops nobody else."""
     file: BinaryIO = await sync_to_async(_open)(path)
     try:

@@ -11,7 +11,6 @@ from webapp.access.table import Action
 from webapp.api.describe import describe, list_of, page_of
 from webapp.api.lookup import site_of
 from webapp.api.paging import PageQuery, page
-from webapp.api.places import PlaceRule
 from webapp.api.shapes import projects as shapes
 from webapp.api.views import View, address, read_body, read_query, shown
 from webapp.projects.create import create_project
@@ -19,7 +18,9 @@ from webapp.projects.edit import edit_project
 from webapp.projects.find import project_by_slug, visible_projects
 from webapp.projects.labels import add_label, label_by_key_or_name, rename_label, search_labels
 from webapp.projects.models import Site, Visit
+from webapp.projects.place_rule import PlaceRule
 from webapp.projects.places import create_site, create_visit
+from webapp.reviews.merge_labels import merge_labels
 
 
 class Projects(View):
@@ -82,6 +83,21 @@ class OneLabel(View):
         project = project_by_slug(self.actor, slug, Action.CURATE)
         label = rename_label(actor=self.actor, label=label_by_key_or_name(project, key), **asked)
         return Response(shown(shapes.LabelShape, label))
+
+
+class MergeLabel(View):
+    @describe(
+        "labels.merge",
+        "Let a label mean another from now on; verdicts keep the word they were given",
+        takes=shapes.LabelMerge,
+        answers=shapes.LabelShape,
+    )
+    def post(self, request: Request, slug: str, key: str) -> Response:
+        asked = read_body(shapes.LabelMerge, request)
+        project = project_by_slug(self.actor, slug, Action.CURATE)
+        label = label_by_key_or_name(project, key)
+        into = merge_labels(actor=self.actor, label=label, into=label_by_key_or_name(project, asked["into"]))
+        return Response(shown(shapes.LabelShape, into))
 
 
 class Sites(View):

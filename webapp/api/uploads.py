@@ -95,11 +95,7 @@ class Check(View):
     def post(self, request: Request, uid: UUID) -> Response:
         asked = read_body(shapes.CheckQuestion, request)
         upload = acts.upload_by_uid(self.actor, uid)
-        here = acts.already_here(actor=self.actor, project=upload.project, sha256s=asked["sha256"])
-        if asked["files"]:
-            acts.mark_duplicates(actor=self.actor, upload=upload, files=asked["files"])
-            digests = list(dict.fromkeys(asked["files"].values()))
-            here |= acts.already_here(actor=self.actor, project=upload.project, sha256s=digests)
+        here = acts.need_not_send(actor=self.actor, upload=upload, sha256s=asked["sha256"], files=asked["files"])
         return Response(shown(shapes.CheckAnswer, {"here": here}))
 
 
@@ -173,6 +169,8 @@ def item_shape(item: Item, request: Request) -> dict[str, Any]:
     return {
         "id": item.pk,
         "path": item.path,
+        "part": item.part,
+        "claimed_label": item.claimed_label,
         "state": item.state,
         "code": item.code,
         "reason": item.reason,

@@ -21,7 +21,9 @@ class File(models.Model):
     media_type = models.CharField(max_length=32, editable=False)
     storage_key = models.CharField(max_length=200, blank=True, editable=False)
     in_place_path = models.TextField(blank=True, editable=False)
-    missing_since = models.DateTimeField(null=True, blank=True, help_text="When the original was not where it should be")
+    missing_since = models.DateTimeField(
+        null=True, blank=True, help_text="When the original was not where it should be"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -149,6 +151,14 @@ class Image(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["project", "perceptual_hash"], name="image_near_duplicates"),
             models.Index(fields=["project", "site", "captured_at_utc"], name="image_by_site_and_time"),
+            models.Index(fields=["project", "part", "-id"], condition=~Q(part=""), name="image_by_part"),
+            models.Index(fields=["project", "brightness"], name="image_by_brightness"),
+            models.Index(fields=["project", "sharpness"], name="image_by_sharpness"),
+            models.Index(
+                fields=["project"],
+                condition=Q(sequence=None, captured_at_utc__isnull=False, withdrawn_at=None),
+                name="image_to_arrange",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -230,7 +240,10 @@ class Archive(models.Model):
 
 
 class ImageState(models.Model):
-    """What grid, queues and counts read of an image: derived, one row, written with the fact it derives from."""
+    """What grid, queues and counts read of an image: derived, one row, written with the fact it derives from.
+
+    Each order and each common filter of the grid walks one of the indexes below, which also serve the foreign keys.
+    """
 
     class Source(models.TextChoices):
         NONE = "none", "nobody yet"
@@ -247,34 +260,59 @@ class ImageState(models.Model):
         BAD = "bad", "bad image"
 
     image = models.OneToOneField(Image, on_delete=models.CASCADE, primary_key=True, related_name="state")
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
-    label = models.ForeignKey(Label, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, db_index=False, related_name="+")
+    label = models.ForeignKey(Label, on_delete=models.SET_NULL, null=True, blank=True, db_index=False, related_name="+")
     individual = models.ForeignKey(Individual, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     source = models.CharField(max_length=8, choices=Source, default=Source.NONE)
     score = models.FloatField(null=True, blank=True)
-    machine_label = models.ForeignKey(Label, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    machine_label = models.ForeignKey(
+        Label, on_delete=models.SET_NULL, null=True, blank=True, db_index=False, related_name="+"
+    )
+    overruled = models.ForeignKey(
+        Label,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        help_text="The machine's label that a person had before their eyes and decided against",
+    )
     review_state = models.CharField(max_length=11, choices=ReviewState, default=ReviewState.UNREVIEWED)
     queue_priority = models.FloatField(default=0)
     queue_reason = models.CharField(max_length=40, blank=True)
     failure = models.CharField(max_length=40, blank=True)
     damaged = models.BooleanField(default=False)
-    site = models.ForeignKey(Site, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
-    visit = models.ForeignKey(Visit, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
-    sequence = models.ForeignKey(Sequence, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
-    upload = models.ForeignKey(Upload, on_delete=models.PROTECT, related_name="+")
+    site = models.ForeignKey(Site, on_delete=models.SET_NULL, null=True, blank=True, db_index=False, related_name="+")
+    visit = models.ForeignKey(Visit, on_delete=models.SET_NULL, null=True, blank=True, db_index=False, related_name="+")
+    sequence = models.ForeignKey(
+        Sequence, on_delete=models.SET_NULL, null=True, blank=True, db_index=False, related_name="+"
+    )
+    upload = models.ForeignKey(Upload, on_delete=models.PROTECT, db_index=False, related_name="+")
     captured_at_utc = models.DateTimeField(null=True, blank=True)
     changed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["project", "label", "-image"], name="state_by_label"),
+            models.Index(fields=["project", "machine_label", "-image"], name="state_by_machine_label"),
             models.Index(fields=["project", "review_state", "-queue_priority", "-image"], name="state_queue"),
+            models.Index(fields=["project", "review_state", "-image"], name="state_by_review"),
+            models.Index(fields=["project", "source", "-image"], name="state_by_source"),
             models.Index(fields=["project", "-image"], name="state_newest"),
             models.Index(fields=["project", "site", "-image"], name="state_by_site"),
+            models.Index(fields=["visit", "-image"], name="state_by_visit"),
+            models.Index(fields=["sequence", "image"], name="state_of_sequence"),
             models.Index(fields=["project", "captured_at_utc", "image"], name="state_by_time"),
             models.Index(fields=["project", "score", "image"], name="state_by_score"),
             models.Index(fields=["upload", "label"], name="state_of_upload"),
-            models.Index(fields=["project", "failure", "-image"], condition=~Q(failure=""), name="state_failed"),
+            models.Index(fields=["upload", "-image"], name="state_of_upload_newest"),
+            models.Index(fields=["project", "-image"], condition=~Q(failure=""), name="state_failed"),
+            models.Index(fields=["project", "-image"], condition=Q(damaged=True), name="state_damaged"),
+            models.Index(
+                fields=["project", "machine_label", "queue_priority", "image"],
+                condition=Q(review_state="unreviewed"),
+                name="state_surest_unreviewed",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,15 @@ from django.db.models import Count
 from webapp.images.models import FacetCount, ImageState
 from webapp.projects.models import Project
 
-COLUMNS = {"label": "label_id", "review": "review_state", "source": "source", "site": "site_id", "failure": "failure"}
+COLUMNS = {
+    "label": "label_id",
+    "machine": "machine_label_id",
+    "review": "review_state",
+    "source": "source",
+    "failure": "failure",
+    "site": "site_id",
+    "visit": "visit_id",
+}
 
 
 def true_counts(project: Project) -> dict[tuple[str, str], int]:
@@ -19,6 +27,7 @@ def true_counts(project: Project) -> dict[tuple[str, str], int]:
         for row in states.values(column).annotate(n=Count("pk")):
             found[(facet, str(row[column] or ""))] = row["n"]
     found.pop(("failure", ""), None)
+    found[("damaged", "1")] = states.filter(damaged=True).count()
     return {key: count for key, count in found.items() if count}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import secrets
 from pathlib import Path
 
 from django.conf import settings
@@ -16,6 +18,9 @@ ENDINGS = {
     "image/tiff": ".tif",
     "image/avif": ".avif",
 }
+
+
+COPY_BYTES = 2**20
 
 
 def key_of(sha256: str, media_type: str) -> str:
@@ -34,6 +39,54 @@ def keep(path: Path, *, sha256: str, media_type: str) -> str:
     path.rename(final)
     _sync(final.parent)
     return key
+
+
+class Changed(OSError):
+    """The bytes were others when they were read again."""
+
+
+def keep_copy(source: Path, *, sha256: str, media_type: str, may_link: bool = False) -> str:
+    """Copy a file of somebody else's folder to its final key, durably; the source is only ever read.
+
+    `may_link` is for files that are ours and that nobody will write to. Raises Changed when the bytes read now have
+    another digest.
+    """
+    key = key_of(sha256, media_type)
+    final = Path(settings.STORE_DIR) / key
+    if final.exists():
+        return key
+    final.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(settings.INCOMING_DIR) / f"copy-{sha256[:16]}-{secrets.token_hex(4)}"
+    try:
+        if not (may_link and _linked(source, beside)):
+            _copy(source, beside, sha256)
+        beside.rename(final)
+    finally:
+        beside.unlink(missing_ok=True)
+    _sync(final.parent)
+    return key
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """False where the file system knows no links."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        return False
+    _sync(target)
+    return True
+
+
+def _copy(source: Path, target: Path, sha256: str) -> None:
+    digest = hashlib.sha256()
+    with source.open("rb") as file, target.open("xb") as out:
+        while piece := file.read(COPY_BYTES):
+            digest.update(piece)
+            out.write(piece)
+        out.flush()
+        os.fsync(out.fileno())
+    if digest.hexdigest() != sha256:
+        raise Changed(f"{source.name} changed while it was read")
 
 
 def _sync(path: Path) -> None:

@@ -13,6 +13,8 @@ from django.db import DatabaseError
 from webapp import queue
 from webapp.access.actors import SYSTEM
 from webapp.images import unpack
+from webapp.images.arrange import TASK as ARRANGE
+from webapp.images.arrange import projects_to_arrange
 from webapp.images.models import Archive, Item
 from webapp.images.uploads import close_upload, quiet_uploads
 
@@ -71,6 +73,8 @@ def wake_workers() -> int:
         queue.send(unpack.TASK, archive_id, queue="io")
     if Item.objects.filter(state=Item.State.RECEIVED).exists():
         queue.wake("gpu")
+    for project in projects_to_arrange():
+        queue.send(ARRANGE, project.pk, queue="io")
     return len(waiting)
 
 

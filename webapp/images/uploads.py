@@ -17,7 +17,15 @@ from webapp.access.actors import Actor
 from webapp.access.require import allowed, require
 from webapp.access.table import Action
 from webapp.errors import Conflict, Invalid, NotFound
-from webapp.images.items import already_here, counts, label_counts, list_items, mark_duplicates, reject_item
+from webapp.images.items import (
+    already_here,
+    counts,
+    label_counts,
+    list_items,
+    mark_duplicates,
+    need_not_send,
+    reject_item,
+)
 from webapp.images.models import Archive, Item, Upload
 from webapp.images.news import MOST_TOLD, tell
 from webapp.images.paths import normalise_path
@@ -34,6 +42,7 @@ __all__ = [
     "label_counts",
     "list_items",
     "mark_duplicates",
+    "need_not_send",
     "open_upload",
     "reject_item",
     "reopen_upload",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,12 +15,13 @@ from webapp.access.actors import Actor
 from webapp.access.require import allowed
 from webapp.access.table import Action
 from webapp.api.lookup import image_for
-from webapp.api.places import PlaceRule
+from webapp.api.picture_files import hides_place
 from webapp.images.models import Image, Item
 from webapp.pages.answering import page
 from webapp.pages.verdict import Verdict, verdict_of
 from webapp.predictions.answer import answer_json
 from webapp.predictions.models import Prediction
+from webapp.projects.place_rule import PlaceRule
 
 
 @page()
@@ -38,11 +40,20 @@ def image(request: HttpRequest, actor: Actor, pk: int) -> HttpResponse:
         "predictions": said,
         "reviews": found.reviews.select_related("reviewer").prefetch_related("annotations__label").order_by("-pk"),
         "facts": facts(actor, found),
-        "may_download": allowed(actor, Action.VIEW_ORIGINALS, found.project),
+        "may_download": may_download(actor, found),
         **neighbours(found, request.GET.get("upload", "")),
         "script": _script(request, actor, found, answer, verdict),
     }
     return render(request, "pages/image.html", context)
+
+
+def may_download(actor: Actor, image: Image) -> bool:
+    """Whether the original would be given: not where its file tells more of the place than the actor may see."""
+    if not allowed(actor, Action.VIEW_ORIGINALS, image.project):
+        return False
+    if PlaceRule(actor, image.project).sees_all:
+        return True
+    return image.measured_at is not None and not hides_place(actor, image, Path())
 
 
 def name_of(image: Image) -> str:
@@ -53,7 +64,8 @@ def name_of(image: Image) -> str:
 
 def predictions_of(image: Image) -> list[Prediction]:
     """Newest first, with what the table shows."""
-    rows = image.predictions.select_related("label", "pipeline__classifier", "pipeline__detector", "image__file")
+    rows = image.predictions.exclude(purpose=Prediction.Purpose.MEASURE)
+    rows = rows.select_related("label", "pipeline__classifier", "pipeline__detector", "image__file")
     return list(rows.order_by("-pk"))
 
 

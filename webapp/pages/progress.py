@@ -13,6 +13,7 @@ from webapp.access.actors import Actor
 from webapp.access.models import AuditEvent
 from webapp.access.require import allowed
 from webapp.access.table import Action
+from webapp.images.facets import count_of
 from webapp.images.models import FacetCount, ImageState, Upload
 from webapp.pages.confidence import LOW
 from webapp.projects.models import Project
@@ -21,6 +22,7 @@ from webapp.versions.models import Pipeline
 
 PACE_REVIEWS = 200
 LONGEST_LOOK = timedelta(minutes=2)
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,28 @@ def next_action(actor: Actor, project: Project, pipeline: Pipeline | None) -> Ne
     if newest.items.filter(state="failed").exists():
         why = f"Files of “{newest}” failed. They say why, and can be tried again without sending the others."
         return NextAction("Put failures right", why, f"{address}?state=failed", "Show the failures")
-    unsure = ImageState.objects.filter(upload=newest, score__lt=LOW, review_state="unreviewed").count()
+    return _review_next(actor, project) or NextAction(
+        "Bring more pictures", "Everything that came has an answer.", recognise, "Recognise pictures"
+    )
+
+
+def _review_next(actor: Actor, project: Project) -> NextAction | None:
+    """The queue that a person's word helps most in; None where there is nothing to say, or no right to say it."""
+    if not allowed(actor, Action.REVIEW, project):
+        return None
+    review = reverse("review", args=[project.slug])
+    conflicts = count_of(project, "review", ImageState.ReviewState.CONFLICT)
+    if conflicts and allowed(actor, Action.CURATE, project):
+        why = f"Reviewers disagree on {conflicts:,}: a curator's verdict settles it."
+        return NextAction("Settle conflicts", why, f"{review}?queue=conflicts", "Review them")
+    unreviewed = ImageState.objects.filter(project=project, review_state=ImageState.ReviewState.UNREVIEWED)
+    unsure = unreviewed.filter(queue_priority__gt=1 - LOW)[: MOST_COUNTED + 1].count()
     if unsure:
-        why = f"The model is unsure of {unsure:,} of the newest upload: your word helps most there."
-        return NextAction("Check unsure answers", why, f"{address}?low=1", "Show them")
-    return NextAction("Bring more pictures", "Everything that came has an answer.", recognise, "Recognise pictures")
+        many = f"more than {MOST_COUNTED:,} images" if unsure > MOST_COUNTED else f"{unsure:,}"
+        why = f"The model is unsure of {many}: your word helps most there."
+        return NextAction("Check unsure answers", why, f"{review}?queue=uncertain", "Review them")
+    left = count_of(project, "review", ImageState.ReviewState.UNREVIEWED)
+    if not left:
+        return None
+    why = f"Nobody has looked at {left:,} yet; with Enter where the model is right, a sequence takes a second."
+    return NextAction("Review what came", why, f"{review}?queue=unreviewed", "Review")

@@ -94,6 +94,7 @@ def _rights(actor: Actor, project: Project) -> dict[str, Any]:
     members = Membership.objects.filter(project=project).select_related("user").order_by("user__username")
     return {
         "may_recognise": allowed(actor, Action.RECOGNISE, project),
+        "may_review": allowed(actor, Action.REVIEW, project),
         "may_curate": allowed(actor, Action.CURATE, project),
         "may_manage": may_manage,
         "members": members if actor.user else members.none(),

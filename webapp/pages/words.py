@@ -15,6 +15,7 @@ from webapp.pages.answering import attempt, page
 from webapp.projects import labels, people, places
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Label, Project
+from webapp.reviews.merge_labels import merge_labels
 
 
 def back_to(project: Project, part: str) -> str:
@@ -62,7 +63,7 @@ def merge_label(request: HttpRequest, actor: Actor, slug: str, pk: int) -> HttpR
         request,
         back_to(project, "labels"),
         f"{label} means {name} from now on. Verdicts keep the word they were given.",
-        lambda: labels.merge_label(actor=actor, label=label, into=labels.label_by_key_or_name(project, name)),
+        lambda: merge_labels(actor=actor, label=label, into=labels.label_by_key_or_name(project, name)),
     )
 
 

@@ -24,17 +24,22 @@ from webapp.predictions.retry import retry
 from webapp.projects.models import Project
 from webapp.rows import insert_row
 from webapp.versions.activate import active_pipeline_id
+from webapp.versions.measuring import measuring_pipeline_id
 
 WAITING = (Prediction.State.PENDING, Prediction.State.LEASED)
 TRIED_AGAIN = WORTH_A_TRY - {"ended-worker", "no-answer"}
 """Faults of the site at that time: the same bytes again are tried again."""
+REFRESH = "webapp.datasets.tasks_import.refresh"
 RIVALS = 3
 """A file, an image and a prediction can each be made by another sender first."""
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """What became of one picture. `state` is `new`, or `duplicate` when the project had it already."""
+    """What became of one picture. `state` is `new`, or `duplicate` when the project had it already.
+
+    There is a prediction where a pipeline is in use.
+    """
 
     image_id: int
     prediction_id: int | None
@@ -82,12 +87,14 @@ def accept_image(
 @transaction.atomic
 def _take_in(actor: Actor, file: File, image: Image, item: Item | None, priority: Priority) -> Accepted:
     """The rows of one picture, as far as they are not there yet."""
-    pipeline_id = active_pipeline_id(image.project_id)
-    known = _look(file.sha256, image.project_id, pipeline_id)
+    work = waiting_prediction(image.project_id)
+    known = _look(file.sha256, image.project_id, work)
     image_id = known.image_id or _add_image(file, image, known.file_id)
+    if known.is_withdrawn:
+        _bring_in_again(image_id, image.upload_id)
     prediction_id, state = known.prediction_id, known.prediction_state
-    if prediction_id is None and pipeline_id is not None:
-        prediction_id, state = _add_prediction(image_id, pipeline_id, priority)
+    if prediction_id is None and work is not None:
+        prediction_id, state = _add_prediction(image_id, work, priority)
     elif prediction_id is not None:
         if state == Prediction.State.FAILED and known.code in TRIED_AGAIN:
             state = Prediction.State.PENDING if retry(actor=actor, predictions=[prediction_id]) else state
@@ -97,7 +104,29 @@ def _take_in(actor: Actor, file: File, image: Image, item: Item | None, priority
         queue.wake("gpu")
     if item is not None:
         _settle_item(item, image_id, known=known, state=state, file=file)
-    return Accepted(image_id, prediction_id, state, "duplicate" if known.image_id else "new")
+    came = "duplicate" if known.image_id else "new"
+    if work is None or work.purpose != Prediction.Purpose.LIVE:
+        return Accepted(image_id, None, "", came)
+    return Accepted(image_id, prediction_id, state, came)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be done with each new image of a project."""
+
+    pipeline_id: int
+    purpose: str
+
+
+def waiting_prediction(project_id: int) -> Wanted | None:
+    """What a new image of the project waits for: an answer of the active pipeline, or, while there is none, to be
+    measured with the starter's network. None where the site has not even that: `finish.measure_now` measures then.
+    """
+    pipeline_id = active_pipeline_id(project_id)
+    if pipeline_id is not None:
+        return Wanted(pipeline_id, Prediction.Purpose.LIVE)
+    pipeline_id = measuring_pipeline_id(project_id)
+    return Wanted(pipeline_id, Prediction.Purpose.MEASURE) if pipeline_id is not None else None
 
 
 @dataclass(frozen=True)
@@ -110,20 +139,31 @@ class Known:
     prediction_state: str = ""
     code: str = ""
     reason: str = ""
+    is_withdrawn: bool = False
 
 
-def _look(sha256: str, project_id: int, pipeline_id: int | None) -> Known:
+def _look(sha256: str, project_id: int, work: Wanted | None) -> Known:
     """One query by hand: every upload asks, and the ORM takes longer to write this than the database to run it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT f.id, i.id, p.id, p.state, p.code, p.reason FROM images_file f "
+            "SELECT f.id, i.id, p.id, p.state, p.code, p.reason, i.withdrawn_at FROM images_file f "
             "LEFT JOIN images_image i ON i.file_id = f.id AND i.project_id = %s "
-            "LEFT JOIN predictions_prediction p ON p.image_id = i.id AND p.pipeline_id = %s AND p.purpose = 'live' "
+            "LEFT JOIN predictions_prediction p ON p.image_id = i.id AND p.pipeline_id = %s AND p.purpose = %s "
             "WHERE f.sha256 = %s",
-            [project_id, pipeline_id, sha256],
+            [project_id, work.pipeline_id if work else None, str(work.purpose) if work else None, sha256],
         )
         row = cursor.fetchone()
-    return Known(*row[:3], *(text or "" for text in row[3:])) if row else Known()
+    if row is None:
+        return Known()
+    file_id, image_id, prediction_id, state, code, reason, withdrawn_at = row
+    return Known(file_id, image_id, prediction_id, state or "", code or "", reason or "", withdrawn_at is not None)
+
+
+def _bring_in_again(image_id: int, upload_id: int) -> None:
+    """A withdrawn image that somebody sends anew belongs to the new upload; what was said of it counts again."""
+    Image.objects.filter(pk=image_id).update(withdrawn_at=None, upload_id=upload_id)
+    states.add_states(list(Image.objects.filter(pk=image_id)))
+    queue.send(REFRESH, image_id, queue="io")
 
 
 def _add_image(file: File, image: Image, file_id: int | None) -> int:
@@ -135,8 +175,8 @@ def _add_image(file: File, image: Image, file_id: int | None) -> int:
     return image.pk
 
 
-def _add_prediction(image_id: int, pipeline_id: int, priority: Priority) -> tuple[int, str]:
-    prediction = Prediction(image_id=image_id, pipeline_id=pipeline_id, priority=priority)
+def _add_prediction(image_id: int, work: Wanted, priority: Priority) -> tuple[int, str]:
+    prediction = Prediction(image_id=image_id, pipeline_id=work.pipeline_id, purpose=work.purpose, priority=priority)
     insert_row(prediction)
     return prediction.pk, prediction.state
 

@@ -20,6 +20,7 @@ from webapp import events
 from webapp.images import states
 from webapp.images.models import File, Item
 from webapp.images.store import open_original
+from webapp.predictions.live import machine_says
 from webapp.predictions.models import Prediction
 
 State = Prediction.State
@@ -45,6 +46,7 @@ class Work:
     sha256: str
     path: str
     is_measured: bool = False
+    is_in_place: bool = False
     clock_offset_seconds: int = 0
     time_zone: str = "UTC"
     """Of the camera's clock: the visit's, else the site's, else the project's."""
@@ -63,18 +65,22 @@ class Claim:
 NOTHING = Claim("", ())
 
 
-def next_pipelines(limit: int, *, without: Sequence[int] = ()) -> list[int]:
+def next_pipelines(limit: int, *, without: Sequence[int] = (), project_id: int | None = None) -> list[int]:
     """The pipelines of the next rows to claim, most urgent first: a worker loads before it claims.
 
     `without` leaves out pipelines that cannot be used, whose rows would hide those behind them.
     """
     others = f" AND pipeline_id NOT IN ({', '.join(['%s'] * len(without))})" if without else ""
+    values: list[int] = [*without]
+    if project_id is not None:
+        others += " AND pipeline_id IN (SELECT id FROM versions_pipeline WHERE project_id = %s)"
+        values.append(project_id)
     with connection.cursor() as cursor:
         # By hand: a drain asks at each step, and the ORM writes this longer than the database runs it.
         cursor.execute(
             f"SELECT pipeline_id FROM predictions_prediction WHERE state = 'pending'{others} "
             "ORDER BY priority, id LIMIT %s",
-            [*without, limit],
+            [*values, limit],
         )
         return list(dict.fromkeys(row[0] for row in cursor.fetchall()))
 
@@ -147,6 +153,7 @@ def _work(row: Sequence[Any]) -> Work:
         sha256=sha256,
         path=str(open_original(File(storage_key=key, in_place_path=in_place))),
         is_measured=measured is not None,
+        is_in_place=bool(in_place),
         clock_offset_seconds=offset,
         time_zone=next(filter(None, zones), "UTC"),
     )
@@ -189,9 +196,10 @@ def _set_aside(prediction_id: int, token: str, code: str, reason: str) -> None:
         if not changed:
             return
         image_id, purpose = Prediction.objects.values_list("image_id", "purpose").get(pk=prediction_id)
-        if purpose == Prediction.Purpose.LIVE:
+        if purpose in (Prediction.Purpose.LIVE, Prediction.Purpose.MEASURE):
             Item.objects.filter(image_id=image_id, state=Item.State.RECEIVED).update(
                 state=Item.State.FAILED, code=code, reason=reason, changed_at=Now()
             )
-            states.after_prediction({image_id: states.MachineSays(failure=code)}, measured={})
+            said = machine_says([image_id]).get(image_id, states.MachineSays(failure=code))
+            states.after_prediction({image_id: said}, measured={})
     events.publish(events.DONE, [prediction_id])

@@ -114,7 +114,8 @@ def _folder(version: Version | None) -> Path | None:
 
 
 def _names(row: Pipeline, pipeline: LoadedPipeline) -> Names:
-    labels = dict(Label.objects.filter(project_id=row.project_id).values_list("key", "id"))
+    known = Label.objects.filter(project_id=row.project_id).values_list("key", "id", "merged_into_id")
+    labels = {key: merged_into_id or pk for key, pk, merged_into_id in known}
     speaker = row.classifier or versions_of(row)[0]
     space = ""
     if "classifier" in pipeline.stages:

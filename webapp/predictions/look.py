@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from classifier.fingerprint import hash_of, quality_of
 from classifier.images import decode
 from classifier.thumbnails import encode, small_copy
 from classifier.types import Decoded, Facts, Failure, Quality
+from webapp.images import originals
 from webapp.images.store import write_derived
 from webapp.predictions.claim import Work
 
@@ -47,19 +50,44 @@ def look_at(work: Work, pipeline: LoadedPipeline, beside: Executor) -> Looked | 
     Runs in a thread. What is wrong with the picture is a value.
     """
     path = Path(work.path)
-    try:
+    with _failing() as failures:
+        _check_original(work, path)
         decoded = decode(path, at_least=max(pipeline.at_least, SMALL))
         measures = None if work.is_measured else beside.submit(_measure, work, path, decoded)
         return Looked(pipeline.prepare(decoded), measures)
+    return failures[0]
+
+
+def measure(work: Work) -> Measures | Failure:
+    """Measure one picture that no network has to see."""
+    path = Path(work.path)
+    with _failing() as failures:
+        _check_original(work, path)
+        return _measure(work, path, decode(path, at_least=SMALL))
+    return failures[0]
+
+
+@contextmanager
+def _failing() -> Iterator[list[Failure]]:
+    """Turns what can be wrong with a picture, or with reading it, into one Failure."""
+    failures: list[Failure] = []
+    try:
+        yield failures
     except ImageRejected as rejected:
-        return Failure(rejected.code, rejected.reason)
+        failures.append(Failure(rejected.code, rejected.reason))
     except FileNotFoundError:
-        return Failure(
-            "original-missing",
-            "The original is not where it was stored: a disk may be unplugged. Bring it back, then retry.",
-        )
+        failures.append(Failure(originals.MISSING, originals.MISSING_WORDS))
+    except originals.OriginalChanged:
+        failures.append(Failure(originals.CHANGED, originals.CHANGED_WORDS))
     except (OSError, MemoryError, ValueError) as error:
-        return Failure("unreadable", f"The picture could not be read ({error}). Retry; if it stays so, send it again.")
+        words = f"The picture could not be read ({error}). Retry; if it stays so, send it again."
+        failures.append(Failure("unreadable", words))
+
+
+def _check_original(work: Work, path: Path) -> None:
+    """What is read in place may have changed since; what is stored is ours and cannot."""
+    if work.is_in_place:
+        originals.check_unchanged(path, work.sha256)
 
 
 def _measure(work: Work, path: Path, decoded: Decoded) -> Measures:

@@ -12,7 +12,9 @@ from webapp.images.models import Image
 from webapp.projects.models import Label
 from webapp.versions.models import Pipeline, Version
 
-WORTH_A_TRY = frozenset({"original-missing", "unreadable", "out-of-memory", "no-answer", "internal", "ended-worker"})
+WORTH_A_TRY = frozenset(
+    {"original-missing", "original-changed", "unreadable", "out-of-memory", "no-answer", "internal", "ended-worker"}
+)
 """Codes of failures that another try may mend; any other is the picture's own, and its item is rejected for good."""
 
 

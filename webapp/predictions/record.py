@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from classifier.types import Answer, Facts, Failure
+from classifier.types import Answer, Failure
 from webapp import events
-from webapp.images import states
-from webapp.images.models import Image, Item
+from webapp.images import originals, states
+from webapp.images.models import Item
 from webapp.predictions.claim import Claim, Work
+from webapp.predictions.live import machine_says
 from webapp.predictions.look import Measures
+from webapp.predictions.measures import write_measures
 from webapp.predictions.models import WORTH_A_TRY, Embedding, Prediction, Region
 from webapp.rows import insert_row, insert_rows, update_rows
 
 State = Prediction.State
+Purpose = Prediction.Purpose
+SETTLING = (Purpose.LIVE, Purpose.MEASURE)
+"""An upload's item is settled by the answer that its image waits for, or where no model is in use, by its measures."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,21 @@ def record(*, held: Claim, results: Sequence[Result], names: Mapping[int, Names]
         kept = [result for result in results if result.work.prediction_id in mine]
         _write_predictions(kept, names)
         _write_regions(kept, names)
-        measured = _write_measures(kept)
+        measured = write_measures((one.work, one.measures) for one in kept if one.measures is not None)
         _write_states(kept, names, measured)
+        _note_missing(kept)
         news = _settle_items(kept)
     events.publish_all({events.DONE: [result.work.prediction_id for result in kept], **news})
+
+
+def _note_missing(kept: Sequence[Result]) -> None:
+    gone = [
+        result.work.image_id
+        for result in kept
+        if isinstance(result.answer, Failure) and result.answer.code in (originals.MISSING, originals.CHANGED)
+    ]
+    if gone:
+        originals.mark_missing(image_ids=gone)
 
 
 def _still_mine(held: Claim, results: Sequence[Result]) -> set[int]:
@@ -73,6 +87,8 @@ def _write_predictions(kept: Sequence[Result], names: Mapping[int, Names]) -> No
         row = Prediction(pk=result.work.prediction_id, lease_token="", lease_until=None, done_at=now)
         if isinstance(result.answer, Failure):
             row.state, row.code, row.reason = State.FAILED, result.answer.code, result.answer.reason
+        elif result.work.purpose == Purpose.MEASURE:
+            row.state = State.DONE  # what the network called it means nothing in this project
         else:
             row.state, row.label_key, row.score = State.DONE, result.answer.label, result.answer.score
             row.label_id = names[result.work.pipeline_id].labels.get(result.answer.label)
@@ -94,6 +110,10 @@ def _write_regions(kept: Sequence[Result], names: Mapping[int, Names]) -> None:
         known = names[result.work.pipeline_id]
         for position, found in enumerate(result.answer.regions):  # type: ignore[union-attr]
             box = found.box
+            if result.work.purpose == Purpose.MEASURE:
+                if found.embedding is not None:
+                    vectors.append((Region(), result, found.embedding.astype("<f2").tobytes()))
+                continue
             region = Region(
                 prediction_id=result.work.prediction_id,
                 position=position,
@@ -130,69 +150,15 @@ def _write_regions(kept: Sequence[Result], names: Mapping[int, Names]) -> None:
     )
 
 
-def _write_measures(kept: Sequence[Result]) -> dict[int, states.Measured]:
-    images = [_measured(result.work, result.measures) for result in kept if result.measures is not None]
-    update_rows(images, MEASURED_COLUMNS)
-    return {
-        image.pk: states.Measured(damaged=bool(image.damaged_share), captured_at_utc=image.captured_at_utc)
-        for image in images
-    }
-
-
-MEASURED_COLUMNS = (
-    "captured_at", "captured_at_utc", "camera_make", "camera_model", "camera_serial", "latitude", "longitude",
-    "altitude", "damaged_share", "perceptual_hash", "brightness", "contrast", "sharpness", "measured_at",
-)  # fmt: skip
-
-
-def _measured(work: Work, measures: Measures) -> Image:
-    """The measured columns of an image; the others are not touched."""
-    facts = measures.facts
-    return Image(
-        pk=work.image_id,
-        captured_at=facts.captured_at.isoformat() if facts.captured_at else "",
-        captured_at_utc=_in_utc(work, facts),
-        camera_make=facts.camera_make[:80],
-        camera_model=facts.camera_model[:80],
-        camera_serial=facts.camera_serial[:80],
-        latitude=facts.latitude,
-        longitude=facts.longitude,
-        altitude=facts.altitude,
-        damaged_share=measures.damaged_share,
-        perceptual_hash=measures.perceptual_hash,
-        brightness=measures.quality.brightness,
-        contrast=measures.quality.contrast,
-        sharpness=measures.quality.sharpness,
-        measured_at=timezone.now(),
-    )
-
-
-def _in_utc(work: Work, facts: Facts) -> datetime | None:
-    """The camera's naive time in UTC: by the offset in the file, else the zone of its clock."""
-    naive = facts.captured_at
-    if naive is None:
-        return None
-    try:
-        if facts.utc_offset_minutes is not None:
-            moment = (naive - timedelta(minutes=facts.utc_offset_minutes)).replace(tzinfo=UTC)
-        else:
-            moment = naive.replace(tzinfo=_zone(work.time_zone)).astimezone(UTC)
-        return moment + timedelta(seconds=work.clock_offset_seconds)
-    except OverflowError:
-        return None
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
-
-
 def _write_states(kept: Sequence[Result], names: Mapping[int, Names], measured: Mapping[int, states.Measured]) -> None:
     said: dict[int, states.MachineSays] = {}
+    only_measured = [result.work.image_id for result in kept if result.work.purpose == Purpose.MEASURE]
+    if only_measured:
+        # A live answer may have come first; then it stands.
+        known = machine_says(only_measured)
+        said = {image_id: known.get(image_id, states.MachineSays()) for image_id in only_measured}
     for result in kept:
-        if result.work.purpose != Prediction.Purpose.LIVE:
+        if result.work.purpose != Purpose.LIVE:
             continue
         if isinstance(result.answer, Failure):
             said[result.work.image_id] = states.MachineSays(failure=result.answer.code)
@@ -205,16 +171,16 @@ def _write_states(kept: Sequence[Result], names: Mapping[int, Names], measured: 
 
 def _settle_items(kept: Sequence[Result]) -> dict[str, object]:
     """Final states of the upload items that waited for these images; returns the news by channel."""
-    live = {result.work.image_id: result for result in kept if result.work.purpose == Prediction.Purpose.LIVE}
+    settling = {result.work.image_id: result for result in kept if result.work.purpose in SETTLING}
     now = timezone.now()
     items: list[Item] = []
     news: dict[str, list[dict[str, object]]] = {}
-    for item_id, image_id, uid, state in _items_of(list(live)):
+    for item_id, image_id, uid, state in _items_of(list(settling)):
         if state == Item.State.DUPLICATE:
             twin: dict[str, object] = {"item": item_id, "image": image_id, "state": state, "code": ""}
             news.setdefault(f"{events.UPLOADS}{UUID(str(uid))}", []).append(twin)
             continue
-        answer = live[image_id].answer
+        answer = settling[image_id].answer
         item = Item(pk=item_id, state=Item.State.DONE, code="", reason="", changed_at=now)
         if isinstance(answer, Failure):
             item.state = Item.State.FAILED if answer.code in WORTH_A_TRY else Item.State.REJECTED

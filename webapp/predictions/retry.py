@@ -18,6 +18,7 @@ from webapp.predictions.live import machine_says
 from webapp.predictions.models import WORTH_A_TRY, Prediction
 
 CHUNK = 500
+SETTLING = (Prediction.Purpose.LIVE, Prediction.Purpose.MEASURE)
 State = Prediction.State
 
 
@@ -34,7 +35,7 @@ def retry_failed(*, actor: Actor, upload: Upload) -> int:
     """Try again what failed in an upload, and only that; returns how many images wait now."""
     require(actor, Action.RECOGNISE, upload.project)
     failed = Prediction.objects.filter(
-        state=State.FAILED, code__in=WORTH_A_TRY, purpose=Prediction.Purpose.LIVE, image__items__upload=upload
+        state=State.FAILED, code__in=WORTH_A_TRY, purpose__in=SETTLING, image__items__upload=upload
     ).order_by("pk")
     return retry(actor=actor, predictions=list(failed.values_list("pk", flat=True).distinct()))
 
@@ -52,7 +53,7 @@ def _retry_some(actor: Actor, ids: Sequence[int]) -> int:
     retried = Prediction.objects.filter(pk__in=[row.pk for row in rows], state=State.FAILED).update(
         state=State.PENDING, attempts=0, code="", reason="", done_at=None, lease_token="", lease_until=None
     )
-    image_ids = [row.image_id for row in rows if row.purpose == Prediction.Purpose.LIVE]
+    image_ids = [row.image_id for row in rows if row.purpose in SETTLING]
     Item.objects.filter(image_id__in=image_ids, state__in=[Item.State.FAILED, Item.State.REJECTED]).update(
         state=Item.State.RECEIVED, code="", reason="", changed_at=timezone.now()
     )

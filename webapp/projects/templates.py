@@ -54,7 +54,7 @@ class Template:
         }
 
 
-SEX = FieldTemplate("sex", "Sex", choices=("female", "male", "unknown"), shortcut="x")
+SEX = FieldTemplate("sex", "Sex", choices=("female", "male", "unknown"), shortcut="g")
 LIFE_STAGE = FieldTemplate("life-stage", "Life stage", choices=("adult", "subadult", "juvenile", "unknown"))
 NOTES = FieldTemplate("notes", "Notes", Field.Kind.TEXT)
 UNKNOWN = LabelTemplate("unknown", "Unknown", Label.Kind.UNKNOWN, ("unidentified", "cannot tell"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 import classifier.imagenet
 import classifier.starter
@@ -102,8 +104,19 @@ def _check_space() -> None:
 
 def _migrate(say: Say) -> None:
     started = time.monotonic()
+    behind = _is_behind()
     call_command("migrate", interactive=False, verbosity=0)
     say(f"database: {connection.vendor}, up to date ({time.monotonic() - started:.1f} s)")
+    if behind and Project.objects.filter(images__isnull=False).exists():
+        # A newer version may derive more of what is stored, and counts more of it.
+        said = io.StringIO()
+        call_command("rebuild_state", stdout=said)
+        say(f"states and counts: {said.getvalue().strip()}")
+
+
+def _is_behind() -> bool:
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def _first_admin(say: Say) -> None:

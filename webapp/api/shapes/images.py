@@ -7,29 +7,66 @@ from typing import Any
 from rest_framework import serializers as s
 
 from webapp.api.shapes.answers import Answer, Box, Number
+from webapp.datasets.selection import ORDERS
 from webapp.images.models import ImageState, Item, Upload
-from webapp.reviews.models import Review
+from webapp.reviews.models import Finding, Review
+from webapp.reviews.quality import KINDS as QUALITIES
 
 
-class ImageQuery(s.Serializer[Any]):
+class SelectionShape(s.Serializer[Any]):
+    """Filters of the grid. Each is optional; together they must all hold."""
+
+    label = s.CharField(required=False, max_length=200, help_text="Key or name; none or -: without a label")  # type: ignore[assignment]
+    machine_label = s.CharField(required=False, max_length=200, help_text="What the machine said, key or name")
+    individual = s.CharField(required=False, max_length=36, help_text="Id; -: none")
+    source = s.ChoiceField(choices=ImageState.Source.choices, required=False)  # type: ignore[assignment]
+    review_state = s.ChoiceField(choices=ImageState.ReviewState.choices, required=False)
+    site = s.CharField(required=False, max_length=36, help_text="Id; -: none")
+    visit = s.CharField(required=False, max_length=36, help_text="Id; -: none")
+    sequence = s.CharField(required=False, max_length=36, help_text="Id; -: none")
+    upload = s.UUIDField(required=False)
+    part = s.CharField(required=False, max_length=64, help_text="Part of an imported split")
+    above = Number(required=False, min_value=0, max_value=1, help_text="Only answers at least this sure")
+    below = Number(required=False, min_value=0, max_value=1, help_text="Only answers less sure than this")
+    captured_from = s.CharField(required=False, max_length=40, help_text="A day or a moment")
+    captured_to = s.CharField(required=False, max_length=40, help_text="A day, to its end, or a moment")
+    version = s.IntegerField(required=False, min_value=1, max_value=2**53, help_text="A version that answered it")
+    failed = s.BooleanField(required=False, allow_null=True)
+    damaged = s.BooleanField(required=False, allow_null=True)
+    finding = s.ChoiceField(choices=Finding.Kind.choices, required=False)
+    group = s.IntegerField(required=False, min_value=0, max_value=2**53, help_text="Group of that kind of finding")
+    cluster = s.IntegerField(required=False, min_value=0, max_value=2**53, help_text="Cluster of near-duplicates")
+    quality = s.ChoiceField(choices=list(QUALITIES), required=False, help_text="What is wrong with the picture")
+    snapshot = s.UUIDField(required=False)
+    snapshot_part = s.CharField(required=False, max_length=16)
+    text = s.CharField(required=False, max_length=200, help_text="Part of the path, among the newest 100,000 images")
+    order = s.ChoiceField(
+        choices=list(ORDERS),
+        required=False,
+        default="newest",
+        help_text="captured and least-sure leave out images without that; priority holds those not reviewed yet",
+    )
+
+
+class ImageQuery(SelectionShape):
     """Which images, and in which order."""
 
     project = s.CharField(max_length=64)
-    label = s.CharField(required=False, max_length=200, help_text="Key or name")  # type: ignore[assignment]
-    site = s.UUIDField(required=False)
-    upload = s.UUIDField(required=False)
-    review_state = s.ChoiceField(choices=ImageState.ReviewState.choices, required=False)
-    source = s.ChoiceField(choices=ImageState.Source.choices, required=False)  # type: ignore[assignment]
-    failed = s.BooleanField(required=False, allow_null=True, default=None)
-    damaged = s.BooleanField(required=False, allow_null=True, default=None)
-    below = Number(required=False, min_value=0, max_value=1, help_text="Only answers less sure than this")
-    order = s.ChoiceField(choices=["newest", "oldest", "captured", "least-sure"], required=False, default="newest")
+
+
+class StandingLabel(s.Serializer[Any]):
+    """One label of the standing verdict, with how many animals it counts."""
+
+    key = s.CharField()
+    name = s.CharField()
+    count = s.IntegerField()
 
 
 class ImageShape(s.Serializer[Any]):
     id = s.IntegerField()
     project = s.CharField()
     path = s.CharField()
+    part = s.CharField(help_text="Part of an imported split")
     sha256 = s.CharField()
     size_bytes = s.IntegerField()
     media_type = s.CharField()
@@ -42,14 +79,22 @@ class ImageShape(s.Serializer[Any]):
     longitude = s.FloatField(allow_null=True)
     coordinates = s.ChoiceField(choices=["exact", "coarse", "withheld", "unknown"])
     site = s.UUIDField(allow_null=True)
+    site_name = s.CharField(allow_null=True)
     visit = s.UUIDField(allow_null=True)
+    visit_name = s.CharField(allow_null=True)
+    sequence = s.UUIDField(allow_null=True)
     upload = s.UUIDField()
     damaged_share = s.FloatField(allow_null=True)
+    missing = s.BooleanField(help_text="The original is not where it should be: a disk is away")
     label = s.CharField(allow_null=True)  # type: ignore[assignment]
     label_key = s.CharField(allow_null=True)
+    labels = StandingLabel(many=True, help_text="All that the standing verdict names")
     score = s.FloatField(allow_null=True)
+    machine_label = s.CharField(allow_null=True, help_text="What the machine said")
+    machine_label_key = s.CharField(allow_null=True)
     source = s.ChoiceField(choices=ImageState.Source.choices)  # type: ignore[assignment]
     review_state = s.ChoiceField(choices=ImageState.ReviewState.choices)
+    queue_reason = s.CharField(help_text="Why somebody should look at it; empty: no reason")
     failure = s.CharField()
     thumbnail = s.URLField()
     created_at = s.DateTimeField()
@@ -160,6 +205,8 @@ class ItemQuery(s.Serializer[Any]):
 class ItemShape(s.Serializer[Any]):
     id = s.IntegerField()
     path = s.CharField()
+    part = s.CharField(help_text="The part of an imported split it came in")
+    claimed_label = s.CharField(help_text="What an import said of it")
     state = s.ChoiceField(choices=Item.State.choices)
     code = s.CharField()
     reason = s.CharField()

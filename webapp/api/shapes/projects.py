@@ -56,6 +56,10 @@ class LabelShape(s.Serializer[Label]):
     kind = s.ChoiceField(choices=Label.Kind.choices)
     parent = s.CharField(source="parent.key", default=None, allow_null=True, help_text="Key of the parent")  # type: ignore[assignment]
     pinned = s.BooleanField()
+    names = s.SerializerMethodField(help_text="All its names in lower case without accents, as a search finds them")
+
+    def get_names(self, label: Label) -> list[str]:
+        return label.search_text.split("\n")[1:-1]
 
 
 class LabelQuery(s.Serializer[Any]):
@@ -74,6 +78,10 @@ class NewLabel(s.Serializer[Any]):
 class LabelChange(s.Serializer[Any]):
     name = s.CharField(max_length=200)
     scientific_name = s.CharField(required=False, allow_null=True, default=None, allow_blank=True, max_length=200)
+
+
+class LabelMerge(s.Serializer[Any]):
+    into = s.CharField(max_length=200, help_text="Key or name of the label that it means from now on")
 
 
 class SiteShape(s.Serializer[Site]):

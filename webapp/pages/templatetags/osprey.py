@@ -11,6 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from webapp.pages.confidence import confidence_words
+from webapp.pages.navigation import entries
 
 register = template.Library()
 
@@ -58,6 +59,15 @@ def thousands(value: int | None) -> str:
 @register.filter
 def item(mapping: Mapping[Any, Any], key: object) -> object:
     return mapping.get(key, "")
+
+
+@register.inclusion_tag("pages/part_nav.html", takes_context=True)
+def navigation(context: template.RequestContext) -> dict[str, Any]:
+    """The menu of the frame; `project` is in the context of every page of a project."""
+    request, project = context["request"], context.get("project")
+    here = request.resolver_match.url_name if request.resolver_match else ""
+    main, more = entries(context["actor"], project, here) if project else ([], [])
+    return {"main": main, "more": more, "here": here, "person": context["person"]}
 
 
 @register.simple_tag

@@ -1,0 +1,126 @@
+"""The Data page: every number is a link whose images are as many, and nothing is scanned to show it."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from tests.reviews.sets import add_images, around, make_project
+from webapp.access.models import Membership, Role, User
+from webapp.datasets import selection
+from webapp.images.models import Image
+from webapp.projects.models import Project
+from webapp.reviews import analysis
+from webapp.reviews.minimums import minimums_of
+from webapp.reviews.models import Analysis
+
+pytestmark = [pytest.mark.django_db]
+
+
+@pytest.fixture
+def reef(tmp_path: Path, settings: Settings) -> Project:
+    settings.DATA_DIR, settings.LEASE_SECONDS = tmp_path, 3600
+    project = make_project()
+    both = np.concatenate([around(1, 30), around(2, 30), around(1, 1, seed=4), around(3, 1)])
+    hashes = [7777, 7777, *range(10**15, 10**15 + 60 * 10**13, 10**13)]
+    sites = ["North"] * 20 + ["South"] * 42
+    labels = ["Cod"] * 30 + ["Hake"] * 30 + ["Hake", "Wrasse & Co"]
+    ids = add_images(project, labels, vectors=both, hashes=hashes, sites=sites)
+    add_images(project, [""] * 5, vectors=around(6, 5))
+    Image.objects.filter(pk=ids[3]).update(brightness=0.01)
+    return project
+
+
+def client_of(project: Project, role: Role | None) -> Client:
+    user = User.objects.create(username=f"{role}")
+    if role is not None:
+        Membership.objects.create(user=user, project=project, role=role)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_before_the_first_look_the_page_says_what_will_come(reef: Project) -> None:
+    page = client_of(reef, Role.VIEWER).get(f"/p/{reef.slug}/data/")
+    assert page.status_code == 200
+    assert "Nobody has looked at this data yet" in page.content.decode()
+
+
+def test_every_number_links_to_as_many_images(reef: Project) -> None:
+    analysis.run(reef)
+    page = client_of(reef, Role.CURATOR).get(f"/p/{reef.slug}/data/").content.decode()
+    grid = re.escape(f"/p/{reef.slug}/images/")
+    links = re.findall(rf'<a href="({grid}[^"]*)"[^>]*>(?:<b>)?([\d,]+)(?:</b>)?', page)
+    links += [
+        (link, count) for link, count in re.findall(rf'<a href="({grid}[^"]*)" aria-label="[^"]*: ([\d,]+)"', page)
+    ]
+    assert len(links) >= 15
+    for link, count in links:
+        chosen = selection.read(dict(parse_qsl(urlsplit(unescape(link)).query)))
+        assert selection.apply(reef, chosen).count() == int(count.replace(",", "")), link
+
+
+def test_what_was_found_is_shown_with_pictures(reef: Project) -> None:
+    analysis.run(reef)
+    page = client_of(reef, Role.REVIEWER).get(f"/p/{reef.slug}/data/").content.decode()
+    assert "<s>Hake</s> Cod?" in page
+    assert "?queue=suspect" in page
+    assert "Wrasse &amp; Co" in page
+    assert "7777" not in page and "2 images</span>" in page
+
+
+def test_the_page_reads_reports_and_counts_and_no_images(reef: Project) -> None:
+    analysis.run(reef)
+    client = client_of(reef, Role.VIEWER)
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        client.get(f"/p/{reef.slug}/data/")
+    scans = [one["sql"] for one in asked if "COUNT(" in one["sql"] and '"images_imagestate"' in one["sql"]]
+    assert scans == []
+    assert len(asked) < 30
+
+
+def test_a_viewer_looks_and_a_reviewer_has_it_looked_at_again(reef: Project) -> None:
+    viewer, reviewer = client_of(reef, Role.VIEWER), client_of(reef, Role.REVIEWER)
+    assert viewer.post(f"/p/{reef.slug}/data/look/").status_code == 403
+    assert reviewer.post(f"/p/{reef.slug}/data/look/").status_code == 302
+    assert Analysis.objects.get().state == "waiting"
+    assert "about to be looked at" in reviewer.get(f"/p/{reef.slug}/data/").content.decode()
+
+
+def test_a_curator_says_what_is_enough(reef: Project) -> None:
+    curator = client_of(reef, Role.CURATOR)
+    curator.post(f"/p/{reef.slug}/data/minimums/", {"images": "12", "sites": "many"})
+    assert minimums_of(reef).images == 30
+    curator.post(f"/p/{reef.slug}/data/minimums/", {"images": "12", "sites": "1"})
+    reef.refresh_from_db()
+    assert (minimums_of(reef).images, minimums_of(reef).sites) == (12, 1)
+
+
+def test_strangers_do_not_see_it(reef: Project) -> None:
+    assert client_of(reef, None).get(f"/p/{reef.slug}/data/").status_code == 404
+
+
+def test_rest_tells_the_same_and_lists_the_suspects(reef: Project) -> None:
+    client = client_of(reef, Role.REVIEWER)
+    assert client.get(f"/api/v1/projects/{reef.slug}/health").json()["report"] == {}
+    analysis.run(reef)
+    told = client.get(f"/api/v1/projects/{reef.slug}/health").json()
+    assert (told["report"]["labels"], told["analysis"]["state"]) == ({"Hake": 31, "Cod": 30, "Wrasse & Co": 1}, "done")
+    found = client.get(f"/api/v1/projects/{reef.slug}/findings?kind=suspect&limit=5").json()["results"]
+    assert [(one["proposed"], one["kind"]) for one in found] == [("cod", "suspect")]
+    client.post(f"/p/{reef.slug}/data/look/")
+    assert [one["state"] for one in client.get(f"/api/v1/projects/{reef.slug}/analyses").json()["results"]] == [
+        "waiting",
+        "done",
+    ]
