@@ -18,7 +18,7 @@ from webapp.errors import Conflict, Invalid
 from webapp.images.models import Image
 from webapp.predictions.models import Prediction
 from webapp.projects.models import Project
-from webapp.reviews import drafts, standing
+from webapp.reviews import drafts, findings, standing
 from webapp.reviews.drafts import AnnotationDraft
 from webapp.reviews.models import Annotation, Change, Review
 
@@ -62,7 +62,7 @@ def decide(
     """
     project = image.project
     manner = Manner(how, queue, sampling_probability, seconds, second_reading)
-    _check_right(actor, project, manner)
+    check_right(actor, project, manner)
     with transaction.atomic():
         standing.hold([image.pk])
         known = _saved_before(client_id, image, actor)
@@ -72,7 +72,7 @@ def decide(
         drafts.check_verdict(verdict, annotations)
         words = drafts.words_of(project, annotations)
         review = Review(
-            **_columns(actor, project, verdict, manner),
+            **columns_of(actor, project, verdict, manner),
             image=image,
             prediction=prediction,
             client_id=client_id,
@@ -86,6 +86,8 @@ def decide(
             annotation.review = review
         Annotation.objects.bulk_create(made)
         standing.refresh([image.pk])
+        if manner.how not in NOT_A_PERSONS:
+            findings.settle([image.pk], drawn_as=manner.queue)
     return review
 
 
@@ -104,7 +106,7 @@ def decide_many(
 ) -> Change:
     """The same verdict on many images as one change, undone as one. `client_id` becomes the change's uid."""
     manner = Manner(how, queue)
-    _check_right(actor, project, manner)
+    check_right(actor, project, manner)
     drafts.check_verdict(verdict, annotations)
     chosen = {image.pk: image for image in images}
     _check_many(project, list(chosen.values()), annotations)
@@ -113,13 +115,13 @@ def decide_many(
         if client_id is not None:
             known = Change.objects.filter(uid=client_id).first()
             if known is not None:
-                return _same_change(known, actor, project)
+                return same_change(known, actor, project)
         words = drafts.words_of(project, annotations)
         values = drafts.check_fields(fields or {}, words, where="The verdict")
         change = Change.objects.create(
             project=project, by=actor.user, what=what[:200], **({"uid": client_id} if client_id else {})
         )
-        columns = _columns(actor, project, verdict, manner)
+        columns = columns_of(actor, project, verdict, manner)
         reviews = Review.objects.bulk_create(
             [Review(**columns, image_id=key, change=change, fields=values) for key in sorted(chosen)], batch_size=500
         )
@@ -128,13 +130,15 @@ def decide_many(
             annotation.review = review
         Annotation.objects.bulk_create([annotation for _, annotation in made], batch_size=500)
         standing.refresh(chosen)
+        if manner.how not in NOT_A_PERSONS:
+            findings.settle(list(chosen), drawn_as=manner.queue)
         audit.record(
             actor=actor, action="review many", project_id=project.pk, subject=f"change:{change.pk}", images=len(chosen)
         )
     return change
 
 
-def _columns(actor: Actor, project: Project, verdict: str, manner: Manner) -> dict[str, Any]:
+def columns_of(actor: Actor, project: Project, verdict: str, manner: Manner) -> dict[str, Any]:
     settles = not manner.second_reading and manner.how not in NOT_A_PERSONS and allowed(actor, Action.CURATE, project)
     return {
         "reviewer": actor.user,
@@ -148,7 +152,7 @@ def _columns(actor: Actor, project: Project, verdict: str, manner: Manner) -> di
     }
 
 
-def _check_right(actor: Actor, project: Project, manner: Manner) -> None:
+def check_right(actor: Actor, project: Project, manner: Manner) -> None:
     """Reviewers speak for themselves; rules and imports are run by curators."""
     if manner.how not in Review.How.values:
         raise Invalid(f"Unknown way {manner.how!r}: choose from {', '.join(Review.How.values)}.")
@@ -186,7 +190,7 @@ def _saved_before(client_id: UUID | None, image: Image, actor: Actor) -> Review 
     return known
 
 
-def _same_change(known: Change, actor: Actor, project: Project) -> Change:
+def same_change(known: Change, actor: Actor, project: Project) -> Change:
     if known.project_id != project.pk or known.by_id != (actor.user and actor.user.pk):
         raise Conflict("This client_id belongs to another change: make a new one for each.", code="client-id-taken")
     return known

@@ -42,14 +42,18 @@ class Words:
     fields: Mapping[str, Field]
 
 
-def words_of(project: Project, drafts: Sequence[AnnotationDraft]) -> Words:
-    """Read just the labels that the drafts name, and the project's fields."""
+def words_of(project: Project, drafts: Sequence[AnnotationDraft], values: Mapping[str, Any] | None = None) -> Words:
+    """Read just the labels that the drafts name, and the project's fields where any is given a value.
+
+    `values`: those of the verdict; None: to be checked later.
+    """
     keys = {draft.label_key for draft in drafts if draft.label is None and draft.label_key}
     labels = Label.objects.filter(project=project, key__in=keys).select_related("merged_into")
+    has_values = values is None or bool(values) or any(draft.fields for draft in drafts)
     return Words(
         project=project,
         labels={label.key: label for label in labels},
-        fields={one.key: one for one in Field.objects.filter(project=project)},
+        fields={one.key: one for one in Field.objects.filter(project=project)} if has_values else {},
     )
 
 

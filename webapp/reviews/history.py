@@ -55,6 +55,7 @@ def _predictions(image: Image) -> list[Entry]:
     final = [Prediction.State.DONE, Prediction.State.FAILED]
     predictions = (
         Prediction.objects.filter(image=image, state__in=final)
+        .exclude(purpose=Prediction.Purpose.MEASURE)
         .select_related(
             "label", "pipeline__classifier", "pipeline__detector", "pipeline__identifier", "pipeline__external"
         )

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from webapp.images.models import Image, Sequence, Upload
+from webapp.images.models import Image, Upload
 from webapp.predictions.models import Prediction
 from webapp.projects.models import Individual, Label, Project
 
@@ -23,6 +23,12 @@ class Change(models.Model):
     at = models.DateTimeField(default=timezone.now, editable=False)
     what = models.CharField(max_length=200, blank=True)
     undoes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="undone_by")
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["project", "-id"], name="change_newest"),
+            models.Index(fields=["project", "by", "-id"], name="change_newest_of_person"),
+        ]
 
     def __str__(self) -> str:
         return self.what or f"change {self.pk}"
@@ -49,7 +55,12 @@ class Review(models.Model):
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="reviews")
     reviewer = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="reviews"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="reviews",
     )
     at = models.DateTimeField(default=timezone.now, editable=False)
     verdict = models.CharField(max_length=11, choices=Verdict, default=Verdict.LABELLED)
@@ -77,7 +88,13 @@ class Review(models.Model):
     note = models.TextField(blank=True)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["image", "-id"], name="review_newest")]
+        indexes: ClassVar = [
+            models.Index(fields=["image", "-id"], name="review_newest"),
+            models.Index(fields=["reviewer", "-id"], name="review_newest_of_person"),
+            models.Index(
+                fields=["image", "-id"], condition=models.Q(second_reading=True), name="review_second_reading"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.verdict} on image {self.image_id}"
@@ -210,27 +227,29 @@ class NearDuplicate(models.Model):
 
 
 class Hold(models.Model):
-    """A unit of review (a sequence, or a lone image) that one person has on the screen, or skipped for now."""
+    """A unit of review that one person has on the screen until its lease ends, or that a person skipped for now.
+
+    `unit` is s12 for a sequence, i3 for a lone image, g5 for a cluster. One row stands for a unit that is held, and it
+    is taken over only once its lease has ended, by the database's clock.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    sequence = models.ForeignKey(Sequence, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
-    image = models.ForeignKey(Image, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    unit = models.CharField(max_length=24)
     queue = models.CharField(max_length=40)
     until = models.DateTimeField()
     is_skipped = models.BooleanField(default=False)
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["reviewer", "sequence"], name="sequence_held_once_by_each"),
-            models.UniqueConstraint(fields=["reviewer", "image"], name="image_held_once_by_each"),
-            models.CheckConstraint(
-                condition=models.Q(sequence__isnull=True, image__isnull=False)
-                | models.Q(sequence__isnull=False, image__isnull=True),
-                name="hold_is_of_one_unit",
+            models.UniqueConstraint(
+                fields=["project", "unit"], condition=models.Q(is_skipped=False), name="unit_held_by_one"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "reviewer", "unit"], condition=models.Q(is_skipped=True), name="unit_skipped_once"
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["project", "until"], name="hold_by_end")]
 
     def __str__(self) -> str:
-        return f"{self.reviewer} holds {self.sequence or self.image}"
+        return f"{self.reviewer} holds {self.unit}"

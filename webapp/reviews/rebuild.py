@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from django.db import transaction
 
@@ -15,8 +15,6 @@ from webapp.reviews.standing import derive_states
 from webapp.rows import update_rows
 
 BATCH = 1000
-COPIED = ("project_id", "upload_id", "site_id", "visit_id", "sequence_id", "captured_at_utc")
-DERIVED = tuple(field.name for field in fields(states.StateValues))
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def _batches(project: Project) -> Iterator[list[int]]:
     """Image ids by keyset: each batch is its own short transaction, and memory stays flat."""
     after = 0
     while True:
-        images = Image.objects.filter(project=project, pk__gt=after).order_by("pk")
+        images = Image.objects.filter(project=project, withdrawn_at=None, pk__gt=after).order_by("pk")
         ids = list(images.values_list("pk", flat=True)[:BATCH])
         if not ids:
             return
@@ -58,23 +56,24 @@ def _rebuild(ids: Sequence[int]) -> int:
     rows = {row.pk: row for row in ImageState.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
     images = {image.pk: image for image in Image.objects.filter(pk__in=ids)}
     missing = [image for key, image in images.items() if key not in rows]
-    for image in missing:
-        states.add_state(image)
+    states.add_states(missing)
     if missing:
         rows |= ImageState.objects.in_bulk([image.pk for image in missing])
     copied = [row for row in rows.values() if _copy(row, images[row.pk])]
-    update_rows(copied, [*COPIED, "damaged"])
+    update_rows(copied, states.REPEATED)
     values = derive_states(list(ids))
     differing = [
-        row for row in rows.values() if any(getattr(row, name) != getattr(values[row.pk], name) for name in DERIVED)
+        row
+        for row in rows.values()
+        if any(getattr(row, name) != getattr(values[row.pk], name) for name in states.DERIVED)
     ]
     states.write_values([(row, values[row.pk]) for row in differing])
     return len({row.pk for row in [*copied, *differing]} | {image.pk for image in missing})
 
 
 def _copy(row: ImageState, image: Image) -> bool:
-    """Take over what the state repeats of its image; whether anything differed."""
-    wanted = {name: getattr(image, name) for name in COPIED} | {"damaged": bool(image.damaged_share)}
+    """Take over what the state repeats of its image; whether anything differed. The recount that follows counts it."""
+    wanted = states.repeated_of(image)
     differs = any(getattr(row, name) != value for name, value in wanted.items())
     for name, value in wanted.items():
         setattr(row, name, value)

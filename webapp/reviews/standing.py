@@ -1,11 +1,12 @@
 """Which verdicts stand, and the states of images that follow from them.
 
-- A verdict that was taken back does not stand; the one before it does again.
+- A verdict that was taken back does not stand; the one before it does again. Nor does one of a withdrawn upload.
 - Of each person the newest stands. A person's verdict outranks those of rules and imports.
 - A curator's verdict settles: the ones before it no longer stand. A second reading never settles.
 - Standing verdicts that differ in kind or label are a conflict. It ends when one person takes over the other's
   label, takes a verdict back, or a curator decides.
-- The first annotation names the image. Looked and empty is the project's background label, where it has one.
+- The first annotation names the image, a merged label by what it became. Looked and empty is the project's background
+  label, where it has one.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from webapp.images import states
-from webapp.images.models import ImageState
+from webapp.images.models import ImageState, Upload
 from webapp.images.states import MachineSays, PersonSays, Source
 from webapp.predictions.live import machine_says
+from webapp.predictions.models import Prediction
 from webapp.projects.models import Label
 from webapp.reviews.models import Annotation, Review
+from webapp.rows import read_rows
 
 CHUNK = 500
 OUTRANKED = frozenset({Review.How.RULE, Review.How.IMPORTED})
@@ -46,6 +49,7 @@ def standing_reviews(image_ids: Sequence[int]) -> dict[int, list[Review]]:
     rows = (
         Review.objects.filter(image_id__in=image_ids, undone_by__isnull=True)
         .exclude(verdict=Review.Verdict.WITHDRAWN)
+        .exclude(upload__state=Upload.State.WITHDRAWN)
         .order_by("image_id", "-pk")
     )
     by_image = groupby(rows.iterator(chunk_size=2000), key=lambda review: review.image_id)
@@ -57,15 +61,22 @@ def people_say(image_ids: Sequence[int]) -> dict[int, list[PersonSays]]:
     reviews = standing_reviews(image_ids)
     chosen = [review.pk for some in reviews.values() for review in some]
     first = {
-        review_id: (label_id, individual_id)
-        for review_id, label_id, individual_id in Annotation.objects.filter(
+        review_id: (merged_into_id or label_id, individual_id)
+        for review_id, label_id, merged_into_id, individual_id in Annotation.objects.filter(
             review_id__in=chosen, position=0
-        ).values_list("review_id", "label_id", "individual_id")
+        ).values_list("review_id", "label_id", "label__merged_into_id", "individual_id")
     }
-    empty = _empty_labels(reviews)
+    labelled = Review.Verdict.LABELLED
+    unnamed = [
+        key for key, some in reviews.items() if any(one.verdict == labelled and one.pk not in first for one in some)
+    ]
+    empty = _empty_labels(unnamed) if unnamed else {}
+    seen = _labels_seen([review for some in reviews.values() for review in some])
     said: dict[int, list[PersonSays]] = {}
     for image_id, some in reviews.items():
-        said[image_id] = [_says(review, first.get(review.pk), empty.get(image_id)) for review in some]
+        said[image_id] = [
+            _says(review, first.get(review.pk), empty.get(image_id), seen.get(review.prediction_id)) for review in some
+        ]
     return said
 
 
@@ -86,20 +97,44 @@ def refresh(image_ids: Iterable[int]) -> None:
         states.write_values([(row, values[row.pk]) for row in rows])
 
 
-def hold(image_ids: Iterable[int]) -> None:
-    """Lock the states of images before their verdicts change, in one order, so that two writers take turns."""
+def refresh_held(rows: Sequence[ImageState]) -> None:
+    """The same after a verdict, for rows that `hold` gave; what the machine says is as they know it."""
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        people = people_say([row.pk for row in part])
+        machine = {row.pk: MachineSays(row.machine_label_id, row.score, row.failure) for row in part}
+        states.write_values([(row, states.derive(machine[row.pk], people.get(row.pk, []))) for row in part])
+
+
+def hold(image_ids: Iterable[int]) -> list[ImageState]:
+    """Lock the states of images before their verdicts change, in one order, so that two writers take turns.
+
+    Withdrawn images have none.
+    """
     ids = sorted(set(image_ids))
+    rows: list[ImageState] = []
     for start in range(0, len(ids), CHUNK):
-        part = ids[start : start + CHUNK]
-        list(ImageState.objects.select_for_update().filter(pk__in=part).order_by("pk").values_list("pk"))
+        rows += read_rows(ImageState, "image_id", ids[start : start + CHUNK], lock=True)
+    return rows
 
 
-def _says(review: Review, first: tuple[int | None, int | None] | None, empty: int | None) -> PersonSays:
+def _labels_seen(reviews: Sequence[Review]) -> dict[int | None, int | None]:
+    """By prediction, its label, of those that people had before their eyes when they decided."""
+    seen = [review.prediction_id for review in reviews if review.how == Review.How.SUGGESTED and review.prediction_id]
+    if not seen:
+        return {}
+    rows = Prediction.objects.filter(pk__in=seen).values_list("pk", "label_id", "label__merged_into_id")
+    return {pk: merged_into_id or label_id for pk, label_id, merged_into_id in rows}
+
+
+def _says(
+    review: Review, first: tuple[int | None, int | None] | None, empty: int | None, overruled: int | None
+) -> PersonSays:
     label_id, individual_id = first or (None, None)
     if first is None and review.verdict == Review.Verdict.LABELLED:
         label_id = empty
     source = SOURCES.get(Review.How(review.how), Source.HUMAN)
-    return PersonSays(review.verdict, label_id, individual_id, source)
+    return PersonSays(review.verdict, label_id, individual_id, source, overruled)
 
 
 def _empty_labels(image_ids: Iterable[int]) -> dict[int, int]:

@@ -13,7 +13,7 @@ from webapp.access.require import require
 from webapp.access.table import Action
 from webapp.errors import Conflict
 from webapp.projects.models import Project
-from webapp.reviews import standing
+from webapp.reviews import findings, standing
 from webapp.reviews.models import Change, Review
 
 Verdict = Review.Verdict
@@ -33,11 +33,15 @@ def undo_review(*, actor: Actor, review: Review, client_id: UUID | None = None) 
         withdrawal.client_id = client_id
         withdrawal.save(force_insert=True)
         standing.refresh([review.image_id])
+        findings.reopen([review.image_id])
     return withdrawal
 
 
-def undo_change(*, actor: Actor, change: Change) -> Change:
-    """Take back every verdict of a change that still can be; returns the change that did it. Twice is once."""
+def undo_change(*, actor: Actor, change: Change, client_id: UUID | None = None) -> Change:
+    """Take back every verdict of a change that still can be; returns the change that did it. Twice is once.
+
+    `client_id` becomes the uid of that change.
+    """
     if change.undoes_id is not None:
         raise Conflict("This change took another back: to bring its verdicts back, give them again.")
     with transaction.atomic():
@@ -48,12 +52,18 @@ def undo_change(*, actor: Actor, change: Change) -> Change:
         if known is not None:
             return known
         undoing = Change.objects.create(
-            project=change.project, by=actor.user, what=f"Undo: {change.what}"[:200], undoes=change
+            project=change.project,
+            by=actor.user,
+            what=f"Undo: {change.what}"[:200],
+            undoes=change,
+            **({"uid": client_id} if client_id else {}),
         )
         gone = set(Review.objects.filter(undoes__change=change).values_list("undoes_id", flat=True))
         left = [review for review in reviews if review.pk not in gone]
         Review.objects.bulk_create([_withdrawal(actor, review, undoing) for review in left], batch_size=500)
-        standing.refresh(review.image_id for review in left)
+        ids = [review.image_id for review in left]
+        standing.refresh(ids)
+        findings.reopen(ids)
         audit.record(
             actor=actor,
             action="undo change",

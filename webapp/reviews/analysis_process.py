@@ -1,0 +1,28 @@
+"""Runs an analysis in a process of its own, so that an io worker stays small and a stop of the site is not held up."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+
+from celery.worker import state as celery_state
+from django.conf import settings
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.3
+
+
+def run_beside(project_id: int) -> int:
+    """Analyse a project beside this process; its exit status. Ended when the worker is told to stop."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "analyse", str(project_id)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            if celery_state.should_stop is not None or celery_state.should_terminate is not None:
+                log.info("the analysis of project %s is put off: this worker stops", project_id)
+                process.terminate()
+                break
+            time.sleep(LOOK_SECONDS)
+    return process.returncode

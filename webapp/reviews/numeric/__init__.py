@@ -1,0 +1,1 @@
+"""Arithmetic over whole projects: numpy and no rows. The web process never imports it."""
