@@ -9,114 +9,242 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('datasets', '0001_initial'),
-        ('images', '0001_initial'),
-        ('projects', '0001_initial'),
-        ('versions', '0001_initial'),
+        ("datasets", "0001_initial"),
+        ("images", "0001_initial"),
+        ("projects", "0001_initial"),
+        ("versions", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='snapshotentry',
-            name='fold',
+            model_name="snapshotentry",
+            name="fold",
             field=models.PositiveSmallIntegerField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='snapshotentry',
-            name='left_out',
-            field=models.CharField(blank=True, help_text='Why, where the part is left-out', max_length=32),
+            model_name="snapshotentry",
+            name="left_out",
+            field=models.CharField(blank=True, help_text="Why, where the part is left-out", max_length=32),
         ),
         migrations.AlterField(
-            model_name='snapshotentry',
-            name='part',
+            model_name="snapshotentry",
+            name="part",
             field=models.CharField(max_length=64),
         ),
         migrations.CreateModel(
-            name='Export',
+            name="Export",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('selection', models.JSONField(blank=True, default=dict, help_text='The filters of the grid; empty: all')),
-                ('format', models.CharField(max_length=32)),
-                ('options', models.JSONField(blank=True, default=dict)),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('leased', 'under way'), ('done', 'done'), ('failed', 'failed'), ('stopped', 'stopped')], default='waiting', max_length=7)),
-                ('storage_key', models.CharField(blank=True, editable=False, max_length=200)),
-                ('size_bytes', models.PositiveBigIntegerField(default=0)),
-                ('counts', models.JSONField(blank=True, default=dict)),
-                ('left_out', models.JSONField(blank=True, default=list, help_text='What cannot be exported, and why')),
-                ('done', models.BigIntegerField(default=0)),
-                ('total', models.BigIntegerField(default=0)),
-                ('reason', models.TextField(blank=True)),
-                ('lease_token', models.CharField(blank=True, max_length=32)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-                ('asked_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='exports', to='projects.project')),
-                ('snapshot', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='exports', to='datasets.snapshot')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                (
+                    "selection",
+                    models.JSONField(blank=True, default=dict, help_text="The filters of the grid; empty: all"),
+                ),
+                ("format", models.CharField(max_length=32)),
+                ("options", models.JSONField(blank=True, default=dict)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("leased", "under way"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                            ("stopped", "stopped"),
+                        ],
+                        default="waiting",
+                        max_length=7,
+                    ),
+                ),
+                ("storage_key", models.CharField(blank=True, editable=False, max_length=200)),
+                ("size_bytes", models.PositiveBigIntegerField(default=0)),
+                ("counts", models.JSONField(blank=True, default=dict)),
+                ("left_out", models.JSONField(blank=True, default=list, help_text="What cannot be exported, and why")),
+                ("done", models.BigIntegerField(default=0)),
+                ("total", models.BigIntegerField(default=0)),
+                ("reason", models.TextField(blank=True)),
+                ("lease_token", models.CharField(blank=True, max_length=32)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "asked_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="exports", to="projects.project"
+                    ),
+                ),
+                (
+                    "snapshot",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="exports",
+                        to="datasets.snapshot",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['project', '-id'], name='export_newest'), models.Index(condition=models.Q(('state__in', ['waiting', 'leased'])), fields=['id'], name='export_to_do')],
+                "indexes": [
+                    models.Index(fields=["project", "-id"], name="export_newest"),
+                    models.Index(
+                        condition=models.Q(("state__in", ["waiting", "leased"])), fields=["id"], name="export_to_do"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Freezing',
+            name="Freezing",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('options', models.JSONField(blank=True, default=dict)),
-                ('is_dry_run', models.BooleanField(default=False)),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('leased', 'under way'), ('done', 'done'), ('failed', 'failed'), ('stopped', 'stopped')], default='waiting', max_length=7)),
-                ('step', models.CharField(blank=True, help_text='What it does now', max_length=80)),
-                ('done', models.BigIntegerField(default=0)),
-                ('total', models.BigIntegerField(default=0)),
-                ('report', models.JSONField(blank=True, default=dict, help_text='Parts, leaks and what was left out')),
-                ('code', models.CharField(blank=True, max_length=40)),
-                ('reason', models.TextField(blank=True)),
-                ('lease_token', models.CharField(blank=True, max_length=32)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-                ('asked_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='freezings', to='projects.project')),
-                ('snapshot', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='datasets.snapshot')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("options", models.JSONField(blank=True, default=dict)),
+                ("is_dry_run", models.BooleanField(default=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("leased", "under way"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                            ("stopped", "stopped"),
+                        ],
+                        default="waiting",
+                        max_length=7,
+                    ),
+                ),
+                ("step", models.CharField(blank=True, help_text="What it does now", max_length=80)),
+                ("done", models.BigIntegerField(default=0)),
+                ("total", models.BigIntegerField(default=0)),
+                ("report", models.JSONField(blank=True, default=dict, help_text="Parts, leaks and what was left out")),
+                ("code", models.CharField(blank=True, max_length=40)),
+                ("reason", models.TextField(blank=True)),
+                ("lease_token", models.CharField(blank=True, max_length=32)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "asked_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="freezings", to="projects.project"
+                    ),
+                ),
+                (
+                    "snapshot",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="datasets.snapshot",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['project', '-id'], name='freezing_newest'), models.Index(condition=models.Q(('state__in', ['waiting', 'leased'])), fields=['id'], name='freezing_to_do')],
+                "indexes": [
+                    models.Index(fields=["project", "-id"], name="freezing_newest"),
+                    models.Index(
+                        condition=models.Q(("state__in", ["waiting", "leased"])), fields=["id"], name="freezing_to_do"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Import',
+            name="Import",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('leased', 'under way'), ('done', 'done'), ('failed', 'failed'), ('stopped', 'stopped')], default='waiting', max_length=7)),
-                ('format', models.CharField(max_length=32)),
-                ('root', models.TextField(help_text='Folder or file on the server, or the storage key of what was sent')),
-                ('in_place', models.BooleanField(default=False)),
-                ('mapping', models.JSONField(blank=True, default=dict, help_text='Which column means what')),
-                ('options', models.JSONField(blank=True, default=dict)),
-                ('forecast', models.JSONField(blank=True, default=dict)),
-                ('counts', models.JSONField(blank=True, default=dict)),
-                ('notices', models.JSONField(blank=True, default=list, help_text='What a person should know: synonyms, missing files')),
-                ('cursor', models.BigIntegerField(default=0)),
-                ('reason', models.TextField(blank=True)),
-                ('lease_token', models.CharField(blank=True, max_length=32)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-                ('pipeline', models.ForeignKey(blank=True, help_text='The external version whose results came in', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='versions.pipeline')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='imports', to='projects.project')),
-                ('upload', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='job', to='images.upload')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("leased", "under way"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                            ("stopped", "stopped"),
+                        ],
+                        default="waiting",
+                        max_length=7,
+                    ),
+                ),
+                ("format", models.CharField(max_length=32)),
+                (
+                    "root",
+                    models.TextField(help_text="Folder or file on the server, or the storage key of what was sent"),
+                ),
+                ("in_place", models.BooleanField(default=False)),
+                ("mapping", models.JSONField(blank=True, default=dict, help_text="Which column means what")),
+                ("options", models.JSONField(blank=True, default=dict)),
+                ("forecast", models.JSONField(blank=True, default=dict)),
+                ("counts", models.JSONField(blank=True, default=dict)),
+                (
+                    "notices",
+                    models.JSONField(
+                        blank=True, default=list, help_text="What a person should know: synonyms, missing files"
+                    ),
+                ),
+                ("cursor", models.BigIntegerField(default=0)),
+                ("reason", models.TextField(blank=True)),
+                ("lease_token", models.CharField(blank=True, max_length=32)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "pipeline",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="The external version whose results came in",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="versions.pipeline",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="imports", to="projects.project"
+                    ),
+                ),
+                (
+                    "upload",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="job", to="images.upload"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['project', '-id'], name='import_newest'), models.Index(condition=models.Q(('state__in', ['waiting', 'leased'])), fields=['id'], name='import_to_do')],
+                "indexes": [
+                    models.Index(fields=["project", "-id"], name="import_newest"),
+                    models.Index(
+                        condition=models.Q(("state__in", ["waiting", "leased"])), fields=["id"], name="import_to_do"
+                    ),
+                ],
             },
         ),
     ]

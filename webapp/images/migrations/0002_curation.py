@@ -7,146 +7,216 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('images', '0001_initial'),
-        ('projects', '0001_initial'),
+        ("images", "0001_initial"),
+        ("projects", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ClockRepair',
+            name="ClockRepair",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('offset_before', models.IntegerField()),
-                ('offset_after', models.IntegerField()),
-                ('zone_before', models.CharField(blank=True, max_length=64)),
-                ('zone_after', models.CharField(blank=True, max_length=64)),
-                ('images', models.PositiveIntegerField(default=0, help_text='How many images changed their time')),
-                ('note', models.TextField(blank=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("offset_before", models.IntegerField()),
+                ("offset_after", models.IntegerField()),
+                ("zone_before", models.CharField(blank=True, max_length=64)),
+                ("zone_after", models.CharField(blank=True, max_length=64)),
+                ("images", models.PositiveIntegerField(default=0, help_text="How many images changed their time")),
+                ("note", models.TextField(blank=True)),
             ],
         ),
         migrations.RemoveIndex(
-            model_name='imagestate',
-            name='state_failed',
+            model_name="imagestate",
+            name="state_failed",
         ),
         migrations.AddField(
-            model_name='file',
-            name='missing_since',
-            field=models.DateTimeField(blank=True, help_text='When the original was not where it should be', null=True),
+            model_name="file",
+            name="missing_since",
+            field=models.DateTimeField(blank=True, help_text="When the original was not where it should be", null=True),
         ),
         migrations.AddField(
-            model_name='image',
-            name='utc_offset_minutes',
-            field=models.SmallIntegerField(blank=True, help_text='As in the file, where it says', null=True),
+            model_name="image",
+            name="utc_offset_minutes",
+            field=models.SmallIntegerField(blank=True, help_text="As in the file, where it says", null=True),
         ),
         migrations.AddField(
-            model_name='imagestate',
-            name='overruled',
-            field=models.ForeignKey(blank=True, db_index=False, help_text="The machine's label that a person had before their eyes and decided against", null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='projects.label'),
+            model_name="imagestate",
+            name="overruled",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                help_text="The machine's label that a person had before their eyes and decided against",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="projects.label",
+            ),
         ),
         migrations.AlterField(
-            model_name='imagestate',
-            name='label',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='projects.label'),
+            model_name="imagestate",
+            name="label",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="projects.label",
+            ),
         ),
         migrations.AlterField(
-            model_name='imagestate',
-            name='machine_label',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='projects.label'),
+            model_name="imagestate",
+            name="machine_label",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="projects.label",
+            ),
         ),
         migrations.AlterField(
-            model_name='imagestate',
-            name='project',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='projects.project'),
+            model_name="imagestate",
+            name="project",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="projects.project"
+            ),
         ),
         migrations.AlterField(
-            model_name='imagestate',
-            name='sequence',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='images.sequence'),
+            model_name="imagestate",
+            name="sequence",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="images.sequence",
+            ),
         ),
         migrations.AlterField(
-            model_name='imagestate',
-            name='site',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='projects.site'),
+            model_name="imagestate",
+            name="site",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="projects.site",
+            ),
         ),
         migrations.AlterField(
-            model_name='imagestate',
-            name='upload',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='images.upload'),
+            model_name="imagestate",
+            name="upload",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="images.upload"
+            ),
         ),
         migrations.AlterField(
-            model_name='imagestate',
-            name='visit',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='projects.visit'),
+            model_name="imagestate",
+            name="visit",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="projects.visit",
+            ),
         ),
         migrations.AddIndex(
-            model_name='image',
-            index=models.Index(condition=models.Q(('part', ''), _negated=True), fields=['project', 'part', '-id'], name='image_by_part'),
+            model_name="image",
+            index=models.Index(
+                condition=models.Q(("part", ""), _negated=True), fields=["project", "part", "-id"], name="image_by_part"
+            ),
         ),
         migrations.AddIndex(
-            model_name='image',
-            index=models.Index(fields=['project', 'brightness'], name='image_by_brightness'),
+            model_name="image",
+            index=models.Index(fields=["project", "brightness"], name="image_by_brightness"),
         ),
         migrations.AddIndex(
-            model_name='image',
-            index=models.Index(fields=['project', 'sharpness'], name='image_by_sharpness'),
+            model_name="image",
+            index=models.Index(fields=["project", "sharpness"], name="image_by_sharpness"),
         ),
         migrations.AddIndex(
-            model_name='image',
-            index=models.Index(condition=models.Q(('captured_at_utc__isnull', False), ('sequence', None), ('withdrawn_at', None)), fields=['project'], name='image_to_arrange'),
+            model_name="image",
+            index=models.Index(
+                condition=models.Q(("captured_at_utc__isnull", False), ("sequence", None), ("withdrawn_at", None)),
+                fields=["project"],
+                name="image_to_arrange",
+            ),
         ),
         migrations.AddIndex(
-            model_name='imagestate',
-            index=models.Index(fields=['project', 'machine_label', '-image'], name='state_by_machine_label'),
+            model_name="imagestate",
+            index=models.Index(fields=["project", "machine_label", "-image"], name="state_by_machine_label"),
         ),
         migrations.AddIndex(
-            model_name='imagestate',
-            index=models.Index(fields=['project', 'review_state', '-image'], name='state_by_review'),
+            model_name="imagestate",
+            index=models.Index(fields=["project", "review_state", "-image"], name="state_by_review"),
         ),
         migrations.AddIndex(
-            model_name='imagestate',
-            index=models.Index(fields=['project', 'source', '-image'], name='state_by_source'),
+            model_name="imagestate",
+            index=models.Index(fields=["project", "source", "-image"], name="state_by_source"),
         ),
         migrations.AddIndex(
-            model_name='imagestate',
-            index=models.Index(fields=['visit', '-image'], name='state_by_visit'),
+            model_name="imagestate",
+            index=models.Index(fields=["visit", "-image"], name="state_by_visit"),
         ),
         migrations.AddIndex(
-            model_name='imagestate',
-            index=models.Index(fields=['sequence', 'image'], name='state_of_sequence'),
+            model_name="imagestate",
+            index=models.Index(fields=["sequence", "image"], name="state_of_sequence"),
         ),
         migrations.AddIndex(
-            model_name='imagestate',
-            index=models.Index(fields=['upload', '-image'], name='state_of_upload_newest'),
+            model_name="imagestate",
+            index=models.Index(fields=["upload", "-image"], name="state_of_upload_newest"),
         ),
         migrations.AddIndex(
-            model_name='imagestate',
-            index=models.Index(condition=models.Q(('failure', ''), _negated=True), fields=['project', '-image'], name='state_failed'),
+            model_name="imagestate",
+            index=models.Index(
+                condition=models.Q(("failure", ""), _negated=True), fields=["project", "-image"], name="state_failed"
+            ),
         ),
         migrations.AddIndex(
-            model_name='imagestate',
-            index=models.Index(condition=models.Q(('damaged', True)), fields=['project', '-image'], name='state_damaged'),
+            model_name="imagestate",
+            index=models.Index(
+                condition=models.Q(("damaged", True)), fields=["project", "-image"], name="state_damaged"
+            ),
         ),
         migrations.AddIndex(
-            model_name='imagestate',
-            index=models.Index(condition=models.Q(('review_state', 'unreviewed')), fields=['project', 'machine_label', 'queue_priority', 'image'], name='state_surest_unreviewed'),
+            model_name="imagestate",
+            index=models.Index(
+                condition=models.Q(("review_state", "unreviewed")),
+                fields=["project", "machine_label", "queue_priority", "image"],
+                name="state_surest_unreviewed",
+            ),
         ),
         migrations.AddField(
-            model_name='clockrepair',
-            name='by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="clockrepair",
+            name="by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='clockrepair',
-            name='undoes',
-            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='undone_by', to='images.clockrepair'),
+            model_name="clockrepair",
+            name="undoes",
+            field=models.OneToOneField(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="undone_by",
+                to="images.clockrepair",
+            ),
         ),
         migrations.AddField(
-            model_name='clockrepair',
-            name='visit',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='clock_repairs', to='projects.visit'),
+            model_name="clockrepair",
+            name="visit",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="clock_repairs", to="projects.visit"
+            ),
         ),
     ]

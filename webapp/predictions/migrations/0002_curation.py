@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('predictions', '0001_initial'),
+        ("predictions", "0001_initial"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='prediction',
-            name='purpose',
-            field=models.CharField(choices=[('live', 'live'), ('also', 'beside'), ('history', 'history'), ('measure', 'measured only')], default='live', max_length=7),
+            model_name="prediction",
+            name="purpose",
+            field=models.CharField(
+                choices=[("live", "live"), ("also", "beside"), ("history", "history"), ("measure", "measured only")],
+                default="live",
+                max_length=7,
+            ),
         ),
     ]

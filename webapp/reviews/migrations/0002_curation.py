@@ -7,159 +7,238 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('images', '0002_curation'),
-        ('predictions', '0002_curation'),
-        ('projects', '0001_initial'),
-        ('reviews', '0001_initial'),
+        ("images", "0002_curation"),
+        ("predictions", "0002_curation"),
+        ("projects", "0001_initial"),
+        ("reviews", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Analysis',
+            name="Analysis",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('leased', 'under way'), ('done', 'done'), ('failed', 'failed')], default='waiting', max_length=7)),
-                ('step', models.CharField(blank=True, help_text='What it does now', max_length=80)),
-                ('share', models.FloatField(default=0, help_text='How much of it is done')),
-                ('report', models.JSONField(blank=True, default=dict)),
-                ('reason', models.TextField(blank=True)),
-                ('lease_token', models.CharField(blank=True, max_length=32)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("leased", "under way"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                        ],
+                        default="waiting",
+                        max_length=7,
+                    ),
+                ),
+                ("step", models.CharField(blank=True, help_text="What it does now", max_length=80)),
+                ("share", models.FloatField(default=0, help_text="How much of it is done")),
+                ("report", models.JSONField(blank=True, default=dict)),
+                ("reason", models.TextField(blank=True)),
+                ("lease_token", models.CharField(blank=True, max_length=32)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Finding',
+            name="Finding",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('suspect', 'label looks wrong'), ('duplicates-disagree', 'near-duplicates with different labels'), ('looks-new', 'looks like nothing labelled so far'), ('cluster', 'unlabelled pictures that look alike'), ('rare', 'perhaps a rare label'), ('audit', 'drawn at random'), ('second', 'drawn for a second reading')], max_length=20)),
-                ('score', models.FloatField(help_text='Higher is looked at first')),
-                ('why', models.CharField(blank=True, max_length=200)),
-                ('detail', models.JSONField(blank=True, default=dict)),
-                ('group', models.BigIntegerField(blank=True, help_text='Which cluster, where the kind has any', null=True)),
-                ('sampling_probability', models.FloatField(blank=True, null=True)),
-                ('settled_at', models.DateTimeField(blank=True, help_text='Somebody looked', null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("suspect", "label looks wrong"),
+                            ("duplicates-disagree", "near-duplicates with different labels"),
+                            ("looks-new", "looks like nothing labelled so far"),
+                            ("cluster", "unlabelled pictures that look alike"),
+                            ("rare", "perhaps a rare label"),
+                            ("audit", "drawn at random"),
+                            ("second", "drawn for a second reading"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("score", models.FloatField(help_text="Higher is looked at first")),
+                ("why", models.CharField(blank=True, max_length=200)),
+                ("detail", models.JSONField(blank=True, default=dict)),
+                (
+                    "group",
+                    models.BigIntegerField(blank=True, help_text="Which cluster, where the kind has any", null=True),
+                ),
+                ("sampling_probability", models.FloatField(blank=True, null=True)),
+                ("settled_at", models.DateTimeField(blank=True, help_text="Somebody looked", null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
             ],
         ),
         migrations.CreateModel(
-            name='Hold',
+            name="Hold",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('unit', models.CharField(max_length=24)),
-                ('queue', models.CharField(max_length=40)),
-                ('until', models.DateTimeField()),
-                ('is_skipped', models.BooleanField(default=False)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("unit", models.CharField(max_length=24)),
+                ("queue", models.CharField(max_length=40)),
+                ("until", models.DateTimeField()),
+                ("is_skipped", models.BooleanField(default=False)),
             ],
         ),
         migrations.CreateModel(
-            name='NearDuplicate',
+            name="NearDuplicate",
             fields=[
-                ('image', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='near_duplicate', serialize=False, to='images.image')),
-                ('cluster', models.BigIntegerField()),
-                ('how', models.CharField(blank=True, help_text='hash or embedding', max_length=16)),
+                (
+                    "image",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="near_duplicate",
+                        serialize=False,
+                        to="images.image",
+                    ),
+                ),
+                ("cluster", models.BigIntegerField()),
+                ("how", models.CharField(blank=True, help_text="hash or embedding", max_length=16)),
             ],
         ),
         migrations.AlterField(
-            model_name='review',
-            name='reviewer',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='reviews', to=settings.AUTH_USER_MODEL),
+            model_name="review",
+            name="reviewer",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="reviews",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddIndex(
-            model_name='change',
-            index=models.Index(fields=['project', '-id'], name='change_newest'),
+            model_name="change",
+            index=models.Index(fields=["project", "-id"], name="change_newest"),
         ),
         migrations.AddIndex(
-            model_name='change',
-            index=models.Index(fields=['project', 'by', '-id'], name='change_newest_of_person'),
+            model_name="change",
+            index=models.Index(fields=["project", "by", "-id"], name="change_newest_of_person"),
         ),
         migrations.AddIndex(
-            model_name='review',
-            index=models.Index(fields=['reviewer', '-id'], name='review_newest_of_person'),
+            model_name="review",
+            index=models.Index(fields=["reviewer", "-id"], name="review_newest_of_person"),
         ),
         migrations.AddIndex(
-            model_name='review',
-            index=models.Index(condition=models.Q(('second_reading', True)), fields=['image', '-id'], name='review_second_reading'),
+            model_name="review",
+            index=models.Index(
+                condition=models.Q(("second_reading", True)), fields=["image", "-id"], name="review_second_reading"
+            ),
         ),
         migrations.AddField(
-            model_name='analysis',
-            name='asked_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="analysis",
+            name="asked_by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='analysis',
-            name='project',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='analyses', to='projects.project'),
+            model_name="analysis",
+            name="project",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="analyses", to="projects.project"
+            ),
         ),
         migrations.AddField(
-            model_name='finding',
-            name='image',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='findings', to='images.image'),
+            model_name="finding",
+            name="image",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="findings", to="images.image"
+            ),
         ),
         migrations.AddField(
-            model_name='finding',
-            name='label',
-            field=models.ForeignKey(blank=True, help_text='The label it proposes', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='projects.label'),
+            model_name="finding",
+            name="label",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="The label it proposes",
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="projects.label",
+            ),
         ),
         migrations.AddField(
-            model_name='finding',
-            name='project',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='findings', to='projects.project'),
+            model_name="finding",
+            name="project",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="findings", to="projects.project"
+            ),
         ),
         migrations.AddField(
-            model_name='hold',
-            name='project',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='projects.project'),
+            model_name="hold",
+            name="project",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="projects.project"
+            ),
         ),
         migrations.AddField(
-            model_name='hold',
-            name='reviewer',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="hold",
+            name="reviewer",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='nearduplicate',
-            name='project',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='projects.project'),
+            model_name="nearduplicate",
+            name="project",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="projects.project"
+            ),
         ),
         migrations.AddIndex(
-            model_name='analysis',
-            index=models.Index(fields=['project', '-id'], name='analysis_newest'),
+            model_name="analysis",
+            index=models.Index(fields=["project", "-id"], name="analysis_newest"),
         ),
         migrations.AddIndex(
-            model_name='analysis',
-            index=models.Index(condition=models.Q(('state__in', ['waiting', 'leased'])), fields=['id'], name='analysis_to_do'),
+            model_name="analysis",
+            index=models.Index(
+                condition=models.Q(("state__in", ["waiting", "leased"])), fields=["id"], name="analysis_to_do"
+            ),
         ),
         migrations.AddIndex(
-            model_name='finding',
-            index=models.Index(condition=models.Q(('settled_at', None)), fields=['project', 'kind', '-score', 'image'], name='finding_open'),
+            model_name="finding",
+            index=models.Index(
+                condition=models.Q(("settled_at", None)),
+                fields=["project", "kind", "-score", "image"],
+                name="finding_open",
+            ),
         ),
         migrations.AddIndex(
-            model_name='finding',
-            index=models.Index(fields=['project', 'kind', 'group', 'image'], name='finding_by_group'),
+            model_name="finding",
+            index=models.Index(fields=["project", "kind", "group", "image"], name="finding_by_group"),
         ),
         migrations.AddConstraint(
-            model_name='finding',
-            constraint=models.UniqueConstraint(fields=('project', 'kind', 'image'), name='finding_once_per_kind'),
+            model_name="finding",
+            constraint=models.UniqueConstraint(fields=("project", "kind", "image"), name="finding_once_per_kind"),
         ),
         migrations.AddIndex(
-            model_name='hold',
-            index=models.Index(fields=['project', 'until'], name='hold_by_end'),
+            model_name="hold",
+            index=models.Index(fields=["project", "until"], name="hold_by_end"),
         ),
         migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_skipped', False)), fields=('project', 'unit'), name='unit_held_by_one'),
+            model_name="hold",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_skipped", False)), fields=("project", "unit"), name="unit_held_by_one"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_skipped', True)), fields=('project', 'reviewer', 'unit'), name='unit_skipped_once'),
+            model_name="hold",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_skipped", True)),
+                fields=("project", "reviewer", "unit"),
+                name="unit_skipped_once",
+            ),
         ),
         migrations.AddIndex(
-            model_name='nearduplicate',
-            index=models.Index(fields=['project', 'cluster', 'image'], name='near_duplicate_cluster'),
+            model_name="nearduplicate",
+            index=models.Index(fields=["project", "cluster", "image"], name="near_duplicate_cluster"),
         ),
     ]
