@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache, partial
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
@@ -121,6 +123,12 @@ def _dispatch(name: str, arguments: tuple[int | str, ...], queue: str | None) ->
     app.signature(name, args=arguments).apply_async(retry=False, **options)
 
 
+def _is_stopped() -> bool:
+    """Whether the embedded broker is not there at all, as for commands beside a stopped site."""
+    url = urlsplit(settings.REDIS_URL) if settings.HAS_REDIS else None
+    return url is not None and url.scheme == "unix" and not Path(url.path).exists()
+
+
 def _try(what: str, act: object) -> None:
     try:
         act()  # type: ignore[operator]
@@ -136,4 +144,7 @@ def _try(what: str, act: object) -> None:
 
 def _count(what: str, error: Exception) -> None:
     failures["wake"] += 1
+    if _is_stopped():
+        log.debug("nobody to wake for %s: the site is stopped", what)
+        return
     log.warning("could not wake %s (%s); workers find the work by themselves within seconds", what, error)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,6 +19,7 @@ from tqdm import tqdm
 from webapp.access.actors import OPERATOR
 from webapp.datasets import forecasting, import_job, import_lease, importing, in_place, watch, withdraw
 from webapp.datasets.formats.opening import READERS
+from webapp.datasets.import_told import forecast_lines, plain_lines, result_lines
 from webapp.datasets.models import Import, JobState
 from webapp.errors import NotFound, OspreyError
 from webapp.images.models import Upload
@@ -29,6 +29,8 @@ from webapp.projects.models import Project
 from webapp.projects.names import fold, key_from
 
 LOOK_SECONDS = 1.0
+
+Lines = Callable[[Mapping[str, Any]], Iterable[str]]
 
 
 class Command(BaseCommand):
@@ -76,8 +78,6 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Without a running site nobody hears the wake-ups; the rows are the work, and are found when it starts.
-        logging.getLogger("webapp.queue").setLevel(logging.ERROR)
         try:
             self._act(options)
         except OspreyError as error:
@@ -103,7 +103,7 @@ class Command(BaseCommand):
                 again = in_place.find_again(actor=OPERATOR, project=project, root=asked["path"], progress=bar)
             self._say(asked, vars(again))
         elif asked["dry_run"]:
-            self._say(asked, _forecast(asked, _known_project(asked["project"])))
+            self._say(asked, _forecast(asked, _known_project(asked["project"])), forecast_lines)
         else:
             self._import(asked)
 
@@ -139,7 +139,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             row = importing.stop_import(actor=OPERATOR, row=row)
             self.stderr.write("osprey: stopped; the same command goes on where this one ended")
-        self._say(asked, importing.as_result(row))
+        self._say(asked, importing.as_result(row), result_lines)
         if row.state == JobState.FAILED:
             raise CommandError(row.reason)
 
@@ -158,19 +158,11 @@ class Command(BaseCommand):
             time.sleep(LOOK_SECONDS)
         return row
 
-    def _say(self, asked: dict[str, Any], found: dict[str, Any]) -> None:
+    def _say(self, asked: dict[str, Any], found: dict[str, Any], lines: Lines = plain_lines) -> None:
         if asked["json"]:
             self.stdout.write(json.dumps(found, ensure_ascii=False, default=str))
-            return
-        for name, value in found.items():
-            if name == "notices":
-                self.stdout.write("\n".join(f"! {one['text']}" for one in value))
-            elif isinstance(value, dict):
-                lines = "\n".join(f"  {key}: {count}" for key, count in value.items())
-                self.stdout.write(f"{name}:\n{lines}" if lines else f"{name}: none")
-            else:
-                shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-                self.stdout.write(f"{name}: {shown}")
+        else:
+            self.stdout.write("\n".join(lines(found)))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,0 +1,32 @@
+"""What the import command says to a person."""
+
+from __future__ import annotations
+
+from webapp.datasets.import_told import duration, forecast_lines, result_lines, size
+
+FORECAST = {
+    "format": "imagefolder", "files": 22967, "bytes": 1_500_000_000, "seconds": 50.0, "space_needed": 1_600_000_000,
+    "space_free": 1_000_000_000, "fits": False, "parts": {"train": 20000, "test": 1907}, "labels": {"Cat": 2000},
+    "missing": 2, "missing_files": ["a.jpg", "b.jpg"], "new_labels": ["zebras"],
+    "synonyms": [{"first": "Zebra", "second": "zebras", "how": "plural"}],
+}  # fmt: skip
+
+
+def test_a_forecast_says_first_how_much_and_whether_it_fits() -> None:
+    lines = list(forecast_lines(FORECAST))
+    assert lines[0] == "imagefolder: 22,967 files, 1.5 GB, in about 50 s"
+    assert "DOES NOT FIT" in lines[1]
+    assert "missing: 2 files are named and not there, first a.jpg, b.jpg" in lines
+    assert "! perhaps the same label: Zebra = zebras (plural)" in lines
+
+
+def test_a_result_names_every_final_state() -> None:
+    counts = {"added": 5, "duplicates": 4, "rejected": 3, "failed": 2, "files": 14, "missing": 0}
+    found = {**counts, "project": "reef", "format": "csv", "state": "done", "notices": [], "import": "uid"}
+    assert next(iter(result_lines(found))) == (
+        "5 added, 4 here already, 3 rejected, 2 failed, of 14 files in reef (csv)"
+    )
+
+
+def test_sizes_and_times_are_in_words() -> None:
+    assert (size(62749), duration(7200)) == ("62.7 kB", "2.0 h")
