@@ -23,7 +23,7 @@ export function sentence(unit) {
   }
   if (!suggestion) return ["The model says nothing of it. "];
   const sure = suggestion.score === null ? "" : `, ${confidence(suggestion.score)} (${percent(suggestion.score)})`;
-  return ["The model says ", h("strong", { text: suggestion.label }), `${sure}${unit.images.length > 1 && suggestion.from ? `, ${suggestion.from}` : ""}. `];
+  return [`${suggestion.says ?? "The model says"} `, h("strong", { text: suggestion.label }), `${sure}${unit.images.length > 1 && suggestion.from ? `, ${suggestion.from}` : ""}. `];
 }
 
 export class Panel {
@@ -102,6 +102,6 @@ function currentWords(unit) {
 }
 
 export function announcement(unit) {
-  const model = unit.blind ? "No suggestion." : unit.suggestion ? `The model says ${unit.suggestion.label}, ${confidence(unit.suggestion.score)}.` : "The model says nothing.";
+  const model = unit.blind ? "No suggestion." : unit.suggestion ? `${unit.suggestion.says ?? "The model says"} ${unit.suggestion.label}, ${confidence(unit.suggestion.score)}.` : "The model says nothing.";
   return `${unitWords(unit)}. ${model} ${unit.why ?? ""}`;
 }

@@ -89,7 +89,7 @@ export class ListSource {
     const guesses = guessesOf(answers.find((one, at) => one && frames[at].id === id));
     return {
       unit: image.sequence ? `s${image.sequence}` : `i${id}`, why: whyOf(image), reason: "chosen", blind: false, isGroup: false,
-      suggestion: guesses[0] ? { ...guesses[0], from: "this frame" } : null, guesses,
+      suggestion: guesses[0] ? { ...guesses[0], says: "The model says", from: "this frame" } : null, guesses,
       site: image.site_name ?? "", visit: image.visit_name ?? "", telling: id, images,
     };
   }
@@ -115,7 +115,7 @@ function frameOf(image, answer) {
   return {
     id: image.id, prediction: answer?.id ?? null, captured_at: image.captured_at, width: image.width, height: image.height, path: image.path,
     thumbnail: `/api/v1/images/${image.id}/thumbnail/256`, preview: `/api/v1/images/${image.id}/thumbnail/1024`,
-    score: image.score, label_key: image.label_key, label: image.label, review_state: image.review_state, source: image.source,
+    score: image.score, label_key: image.label_key, label: image.label, machine_label: image.machine_label, review_state: image.review_state, source: image.source,
     regions: (answer?.regions ?? []).map((one) => ({ box: one.box, label: one.label, score: one.score })), damaged: Boolean(image.damaged_share),
     current: null,
   };

@@ -97,7 +97,7 @@ export class Stage {
 
   facts(image) {
     const place = this.unit.images.length > 1 ? `${this.at + 1} of ${this.unit.images.length}` : "";
-    const raw = !this.unit.blind && image.label ? `model: ${image.label}${image.score === null ? "" : `, ${confidence(image.score)} ${percent(image.score)}`}` : "";
+    const raw = !this.unit.blind && image.machine_label ? `model: ${image.machine_label}${image.score === null ? "" : `, ${confidence(image.score)} ${percent(image.score)}`}` : "";
     const when = image.captured_at ? image.captured_at.replace("T", " ").slice(0, 19) : "";
     return [place, when, baseName(image.path || ""), raw, image.damaged && "part of it cannot be read"].filter(Boolean).join("  ·  ");
   }

@@ -290,6 +290,18 @@ def test_a_cluster_is_one_unit_and_one_key(reef: Reef) -> None:
     assert names(ask(reef, "rosa", "cold-start", have=[])) == ["g8"]
 
 
+def test_a_suspect_is_suggested_what_the_other_labels_say_and_not_the_models_answer(reef: Reef) -> None:
+    (image,) = burst(reef, 0.9, key="cod")
+    decide_on(reef, "sam", [image], "fish")
+    Finding.objects.create(
+        project=reef.project, kind="suspect", image=image, score=0.7, label=reef.labels["hake"], detail={"sure": 0.8}
+    )
+    (unit,) = ask(reef, "rosa", "suspect")
+    assert (unit.guesses[0].label, unit.guesses[0].score) == (reef.labels["hake"], 0.8)
+    assert unit.says == "The other labels say"
+    assert [guess.label.key for guess in unit.guesses].count("hake") == 1
+
+
 def test_empty_frames_do_not_outvote_an_animal() -> None:
     def frame(number: int, cod: float) -> Frame:
         scores = {"cod": cod, "nothing": 1 - cod}

@@ -171,7 +171,9 @@ def unit_shape(unit: Unit, request: Request) -> dict[str, Any]:
         "second_reading": unit.queue.key == "second",
         "sampling_probability": unit.sampling_probability,
         "until": timezone.now() + timedelta(seconds=holds.LEASE_SECONDS),
-        "suggestion": {**guesses[0], "pooled": _pooled(unit), "from": _pooled(unit)} if guesses else None,
+        "suggestion": {**guesses[0], "says": unit.says, "pooled": _pooled(unit), "from": _pooled(unit)}
+        if guesses
+        else None,
         "guesses": guesses,
         "site": first.site.name if first.site else None,
         "visit": first.visit.name if first.visit else None,
@@ -209,6 +211,7 @@ def _image(one: Shown, blind: bool, request: Request) -> dict[str, Any]:
         "score": None if blind else state.score,
         "label_key": state.label.key if state.label and not blind else None,
         "label": state.label.name if state.label and not blind else None,
+        "machine_label": state.machine_label.name if state.machine_label and not blind else None,
         "review_state": None if blind else state.review_state,
         "source": None if blind else state.source,
         "regions": [] if blind else [_region(region, one) for region in one.regions if region.x is not None],

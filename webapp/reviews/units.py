@@ -17,6 +17,8 @@ from webapp.reviews.queues import Candidate, Queue
 from webapp.reviews.said import VerdictSaid, label_now, verdicts_said
 
 MOST_SHOWN = 500
+MODEL, OTHER_LABELS = "The model says", "The other labels say"
+ASKS_ABOUT_LABEL = frozenset({Finding.Kind.SUSPECT, Finding.Kind.DUPLICATES_DISAGREE})
 JOINED = (
     "image__file", "image__site", "image__visit", "image__upload", "label", "machine_label"
 )  # fmt: skip
@@ -45,6 +47,7 @@ class Unit:
     name: str
     queue: Queue
     why: str
+    says: str
     sampling_probability: float | None
     images: Sequence[Shown]
     telling: int
@@ -173,17 +176,29 @@ def _unit(
             scores[labels[key]] = scores.get(labels[key], 0.0) + score
     guesses = [Guess(label, score) for label, score in sorted(scores.items(), key=lambda item: -item[1])]
     finding = candidate.finding
+    proposed = _proposed(finding)
+    if proposed is not None:
+        guesses = [proposed, *(guess for guess in guesses if guess.label != proposed.label)]
     offered = next((one for one in images if one.state.pk == candidate.image_id), images[0])
     return Unit(
         name=name,
         queue=queue,
         why=_why(queue, offered, images, pooled, guesses[0].label.name if guesses else "", finding),
+        says=OTHER_LABELS if proposed is not None else MODEL,
         sampling_probability=finding.sampling_probability if finding is not None and queue.is_blind else None,
         images=images,
         telling=images[len(images) // 2].state.pk if pooled is None else pooled.telling,
         pooled=pooled,
         guesses=guesses,
     )
+
+
+def _proposed(finding: Finding | None) -> Guess | None:
+    """The label that the rest of the data gives a suspect: the analysis asks about that, not about the model's answer."""
+    if finding is None or finding.label_id is None or finding.kind not in ASKS_ABOUT_LABEL:
+        return None
+    label = Label.objects.select_related("merged_into").get(pk=finding.label_id)
+    return Guess(label_now(label) or label, float(finding.detail.get("sure", finding.score)))
 
 
 def _why(

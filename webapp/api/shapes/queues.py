@@ -71,6 +71,7 @@ class GuessShape(s.Serializer[Any]):
 
 
 class SuggestionShape(GuessShape):
+    says = s.CharField(help_text="Who suggests it: the model, or the other labels of the project")
     pooled = s.CharField(help_text="From what: the frame, or how many frames were pooled")
 
 
@@ -107,6 +108,7 @@ class UnitImage(s.Serializer[Any]):
     score = s.FloatField(allow_null=True)
     label_key = s.CharField(allow_null=True)
     label = s.CharField(allow_null=True)  # type: ignore[assignment]
+    machine_label = s.CharField(allow_null=True)
     review_state = s.ChoiceField(choices=ImageState.ReviewState.choices, allow_null=True)
     source = s.ChoiceField(choices=ImageState.Source.choices, allow_null=True)  # type: ignore[assignment]
     regions = SeenRegion(many=True)
