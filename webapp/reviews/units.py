@@ -194,7 +194,7 @@ def _unit(
 
 
 def _proposed(finding: Finding | None) -> Guess | None:
-    """The label that the rest of the data gives a suspect: the analysis asks about that, not about the model's answer."""
+    """What the rest of the data calls a suspect: the analysis asks about that, not about the model's answer."""
     if finding is None or finding.label_id is None or finding.kind not in ASKS_ABOUT_LABEL:
         return None
     label = Label.objects.select_related("merged_into").get(pk=finding.label_id)
