@@ -127,7 +127,8 @@ class Annotation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.label or '?'} x {self.count}"
+        name = str(self.label or "?")
+        return name if self.count == 1 else f"{name} x {self.count}"
 
 
 class Analysis(models.Model):
