@@ -99,8 +99,8 @@ def test_the_history_tells_everything_newest_first(reef: Reef) -> None:
     say(reef, "sam", image, "hake", "cod")
     lines = [(entry.who, entry.what, entry.stands, entry.is_undone) for entry in history(image)]
     assert lines == [
-        ("sam", "Hake x 1, Cod x 1", True, False),
+        ("sam", "Hake, Cod", True, False),
         ("rosa", "taken back", False, False),
-        ("rosa", "Cod x 1", False, True),
+        ("rosa", "Cod", False, True),
         ("v1", "Fish", True, False),
     ]
