@@ -84,6 +84,7 @@ def fuzz(client: Any, request: tuple[str, str, object]) -> None:
         assert "Traceback" not in reply.body.decode()
 
 
+@pytest.mark.long
 def test_no_request_is_answered_by_a_fault(cast: Cast) -> None:
     cast.image()
     logging.disable(logging.WARNING)

@@ -168,6 +168,7 @@ def test_bytes_that_are_gone_after_a_refresh_are_asked_for_once_and_only_they_ar
     expect(page.get_by_role("button", name="done")).to_contain_text("10")
 
 
+@pytest.mark.long
 def test_a_refresh_soon_after_the_drop_finds_all_bytes_kept(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/")
     sent: list[str] = []

@@ -148,6 +148,7 @@ def start(data: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.processes
 def test_a_first_start_that_is_killed_and_two_that_follow_at_once_end_in_one_good_data_folder(tmp_path: Path) -> None:
     data = tmp_path / "data"
