@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.processes]
 NAME = "camp.test"
 
 
+@pytest.mark.long
 def test_a_card_is_sent_over_plain_http_and_twins_are_known_by_their_fingerprint(
     playwright: Playwright, prepared: Path, tmp_path: Path
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_refresh_in_the_middle_loses_nothing_and_asks_for_nothing(open_page: O
     expect(page.get_by_role("button", name="rejected")).to_contain_text("5")
 
 
+@pytest.mark.long
 def test_bytes_that_are_gone_after_a_refresh_are_asked_for_once_and_only_they_are_sent(
     open_page: Open, tmp_path: Path
 ) -> None:
@@ -183,6 +184,7 @@ def test_a_refresh_soon_after_the_drop_finds_all_bytes_kept(open_page: Open, tmp
     expect(page.get_by_role("button", name="done")).to_contain_text("150")
 
 
+@pytest.mark.long
 def test_missing_files_are_told_at_once_and_given_again_while_the_others_go_on(open_page: Open, tmp_path: Path) -> None:
     page = open_page("/p/animals/recognise/", bypass_csp=True)
     sent = hold_back(page, after=3)

@@ -89,6 +89,7 @@ def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(site: sites.Site
     assert doubled(site) == "0 0"
 
 
+@pytest.mark.long
 def test_a_broker_killed_and_started_again_is_not_noticed(site: sites.Site, token: str) -> None:
     uid = send_batch(site, token, many(60, start=2000))
     site.kill("broker")
@@ -110,6 +111,7 @@ def test_while_the_broker_is_dead_uploads_go_on_and_the_site_says_so(site: sites
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.long
 def test_an_upload_cut_off_in_its_middle_stores_nothing_and_can_be_sent_again(site: sites.Site, token: str) -> None:
     picture = pictures.jpeg(1600, 1200, seed=4000)
     head = (
@@ -123,6 +125,7 @@ def test_an_upload_cut_off_in_its_middle_stores_nothing_and_can_be_sent_again(si
     assert site.classify(picture, Authorization=token).status == 200
 
 
+@pytest.mark.long
 def test_web_killed_while_pictures_come_in_loses_none_that_it_accepted(site: sites.Site, token: str) -> None:
     pictures_sent = many(40, start=5000)
     accepted: list[str] = []
@@ -164,6 +167,7 @@ def test_a_picture_that_ends_the_worker_is_set_aside_and_its_neighbours_are_reco
     assert "ended the worker" in items[0]["reason"]
 
 
+@pytest.mark.long
 def test_a_damaged_model_file_is_named_and_the_pictures_wait_until_it_is_whole(site: sites.Site, token: str) -> None:
     active = json.loads((site.data / "active" / "animals.json").read_text())
     weights = site.data / active["classifier"] / "model.onnx"
@@ -187,6 +191,7 @@ def test_a_damaged_model_file_is_named_and_the_pictures_wait_until_it_is_whole(s
     )
 
 
+@pytest.mark.long
 def test_a_full_disk_is_said_before_a_byte_is_read_and_nothing_is_stored(prepared: Path, tmp_path: Path) -> None:
     data = sites.copy_of(prepared, tmp_path / "data")
     with sites.Site(data, settings={"OSPREY_FREE_DISK_MB": str(10**9)}) as full:
