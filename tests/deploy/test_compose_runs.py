@@ -77,7 +77,7 @@ class Host:
                     os.killpg(process.pid, signal.SIGKILL)
 
 
-def eventually(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def eventually(holds: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, f"not within {seconds} s: {what}"
