@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_django import Settings
 
 from tests import datasets_made
 from tests.datasets.importing import Reef, make_reef
@@ -29,15 +28,6 @@ from webapp.projects.labels import add_label
 from webapp.projects.models import Site
 from webapp.reviews.decide import AnnotationDraft, decide
 from webapp.reviews.models import Annotation
-
-
-@pytest.fixture
-def reef(db: None, tmp_path: Path, settings: Settings) -> Reef:
-    settings.STORE_DIR = tmp_path / "store"
-    settings.INCOMING_DIR = settings.STORE_DIR / "incoming"
-    settings.DERIVED_DIR = tmp_path / "derived"
-    settings.INCOMING_DIR.mkdir(parents=True)
-    return make_reef()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from webapp.datasets.formats.records import (
 from webapp.datasets.models import Snapshot
 from webapp.images.models import Image
 from webapp.images.store import open_original
-from webapp.images.times import zone_of
+from webapp.images.times import clock_zone, zone_of
 from webapp.predictions.models import Prediction, Region
 from webapp.projects.models import Label, Project
 from webapp.projects.place_rule import PlaceRule
@@ -274,12 +274,8 @@ def _captured_at(image: Image, project: Project) -> str:
     """With its offset in the zone of the site, by the repaired clock; what the camera wrote where that is all."""
     if image.captured_at_utc is None:
         return image.captured_at
-    zones = (
-        image.visit.time_zone if image.visit else "",
-        image.site.time_zone if image.site else "",
-        project.time_zone,
-    )
-    return image.captured_at_utc.astimezone(zone_of(*zones)).isoformat()
+    zone = zone_of(clock_zone(image.visit, image.site, project))
+    return image.captured_at_utc.astimezone(zone).isoformat()
 
 
 def _joined(images: QuerySet[Image]) -> QuerySet[Image]:

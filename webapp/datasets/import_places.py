@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 from webapp.datasets.formats.records import Head, ImageRecord, SiteRecord, VisitRecord
 from webapp.datasets.notices import Notices
 from webapp.images.models import Sequence
-from webapp.images.times import in_utc
+from webapp.images.times import clock_zone, in_utc
 from webapp.projects.models import Project, Site, Visit
 from webapp.projects.names import fold
 
@@ -79,8 +79,7 @@ class Places:
         offset = moment.utcoffset()
         minutes = round(offset.total_seconds() / 60) if offset is not None else None
         naive = moment.replace(tzinfo=None)
-        zones = (visit.time_zone if visit else "", site.time_zone if site else "", self.project.time_zone)
-        zone = next(filter(None, zones), "UTC")
+        zone = clock_zone(visit, site, self.project)
         seconds = visit.clock_offset_seconds if visit else 0
         known = in_utc(naive, utc_offset_minutes=minutes, zone=zone, clock_offset_seconds=seconds)
         return naive.isoformat()[:32], minutes, known

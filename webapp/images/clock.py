@@ -22,7 +22,7 @@ from webapp.access.table import Action
 from webapp.errors import Conflict, Invalid
 from webapp.images.models import ClockRepair, Image, Sequence
 from webapp.images.placing import Placed, place_images
-from webapp.images.times import in_utc, naive_of, zone_of
+from webapp.images.times import clock_zone, in_utc, naive_of, zone_of
 from webapp.projects.models import Visit
 
 CHUNK = 500
@@ -101,7 +101,7 @@ def _repair(
 
 def _times_anew(visit: Visit) -> Iterator[list[Placed]]:
     """The visit's images with the time that its clock gives now. A zone of the clock outranks what the file says."""
-    zone = visit.time_zone or (visit.site.time_zone if visit.site else "") or visit.project.time_zone
+    zone = clock_zone(visit, visit.site, visit.project)
     images = Image.objects.filter(visit=visit).exclude(captured_at="").order_by("pk")
     part: list[Placed] = []
     for image in images.iterator(chunk_size=CHUNK):
@@ -139,7 +139,7 @@ def clock_hint(visit: Visit) -> ClockHint | None:
     None with few images, few hours, pictures that are as bright by night (flash, a freezer, a deck with lamps), or a
     clock that fits.
     """
-    zone = zone_of(visit.time_zone, visit.site.time_zone if visit.site else "", visit.project.time_zone)
+    zone = zone_of(clock_zone(visit, visit.site, visit.project))
     by_hour: dict[int, list[float]] = defaultdict(list)
     rows = Image.objects.filter(visit=visit, brightness__isnull=False, captured_at_utc__isnull=False)
     for at, brightness in rows.values_list("captured_at_utc", "brightness").iterator(chunk_size=2000):

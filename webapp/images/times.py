@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from webapp.projects.models import Project, Site, Visit
+
 
 def in_utc(
     naive: datetime, *, utc_offset_minutes: int | None, zone: str, clock_offset_seconds: int = 0
@@ -29,6 +31,11 @@ def naive_of(text: str) -> datetime | None:
         return datetime.fromisoformat(text).replace(tzinfo=None) if text else None
     except ValueError:
         return None
+
+
+def clock_zone(visit: Visit | None, site: Site | None, project: Project) -> str:
+    """The zone a camera's clock counts as set to: the visit's own, else the site's, else the project's."""
+    return (visit.time_zone if visit else "") or (site.time_zone if site else "") or project.time_zone
 
 
 def zone_of(*names: str) -> ZoneInfo:

@@ -17,6 +17,7 @@ from webapp.access.table import Action
 from webapp.api.lookup import image_for
 from webapp.api.picture_files import hides_place
 from webapp.images.models import Image, Item
+from webapp.images.times import clock_zone
 from webapp.pages.answering import page
 from webapp.pages.verdict import Verdict, verdict_of
 from webapp.predictions.answer import answer_json
@@ -71,7 +72,8 @@ def predictions_of(image: Image) -> list[Prediction]:
 
 def facts(actor: Actor, image: Image) -> list[tuple[str, str]]:
     """What is known of the picture, in words, coordinates as far as the actor may see them."""
-    zone = zone_of(image)
+    # Capture times stay in the zone of their site; a camera's clock is taken to be set to it.
+    zone = clock_zone(image.visit, image.site, image.project)
     camera = " ".join(part for part in (image.camera_make, image.camera_model) if part)
     known = [
         ("File", image.path),
@@ -86,13 +88,6 @@ def facts(actor: Actor, image: Image) -> list[tuple[str, str]]:
         ("SHA-256", image.file.sha256),
     ]
     return [(name, value) for name, value in known if value]
-
-
-def zone_of(image: Image) -> str:
-    """Capture times stay in the zone of their site; a camera's clock is taken to be set to it."""
-    visit = image.visit.time_zone if image.visit else ""
-    site = image.site.time_zone if image.site else ""
-    return visit or site or image.project.time_zone
 
 
 def place_words(actor: Actor, image: Image) -> str:

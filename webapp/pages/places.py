@@ -22,7 +22,7 @@ from webapp.images import clock, finding_sites, visits
 from webapp.images.arrange import TASK as ARRANGE
 from webapp.images.finding_sites import Levels, Proposal
 from webapp.images.models import ClockRepair, Image
-from webapp.images.times import zone_of
+from webapp.images.times import clock_zone, zone_of
 from webapp.pages import progress
 from webapp.pages.answering import attempt, page
 from webapp.projects.find import project_by_slug
@@ -129,7 +129,7 @@ def visit(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpRespo
         "images": progress.facet(found.project, "visit").get(str(found.pk), 0),
         "hint": clock.clock_hint(found),
         "repairs": found.clock_repairs.select_related("by").prefetch_related("undone_by").order_by("-pk"),
-        "zone": _zone_name(found),
+        "zone": clock_zone(found, found.site, found.project),
         "example": Image.objects.filter(visit=found).exclude(captured_at="").order_by("pk").first(),
         "may_curate": allowed(actor, Action.CURATE, found.project),
     }
@@ -217,10 +217,6 @@ def _visit(project: Project, uid: UUID) -> Visit:
     return found
 
 
-def _zone_name(found: Visit) -> str:
-    return found.time_zone or (found.site.time_zone if found.site else "") or found.project.time_zone
-
-
 def _offset(request: HttpRequest, found: Visit) -> int | None:
     shown, true = request.POST.get("shown", ""), request.POST.get("true", "")
     if not shown and not true:
@@ -230,7 +226,7 @@ def _offset(request: HttpRequest, found: Visit) -> int | None:
         except ValueError:
             raise Invalid(f"{hours!r} is not a number of hours.") from None
     try:
-        zone = zone_of(_zone_name(found))
+        zone = zone_of(clock_zone(found, found.site, found.project))
         there, here = (datetime.fromisoformat(text).replace(tzinfo=zone) for text in (shown, true))
     except ValueError:
         raise Invalid("Give both times: what the camera showed, and what it should have shown.") from None
