@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,17 @@ from tests import sites
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the starter versions, made once; copy it with `sites.copy_of`."""
-    return sites.prepare(tmp_path_factory.mktemp("prepared") / "data")
+    """A data folder with the starter versions, made once for all processes of a run; copy it with `sites.copy_of`."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / "prepared.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        data = shared / "prepared" / "data"
+        if not (shared / "prepared.whole").exists():
+            data.parent.mkdir(exist_ok=True)
+            sites.prepare(data)
+            (shared / "prepared.whole").touch()
+    return data
 
 
 @pytest.fixture(scope="session")

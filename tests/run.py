@@ -1,6 +1,6 @@
 """`./osprey test`: style, types, migrations, then the tests on SQLite and on a real PostgreSQL.
 
-./osprey test                         everything but the long tests, with coverage
+./osprey test                         everything but the long tests, side by side, with coverage
 ./osprey test --long --budget 40m     the long tests, none begun once the time is spent
 ./osprey test tests/launcher -k port  pytest alone, with these words
 """
@@ -25,6 +25,8 @@ from tests.postgres import PostgresMissing, postgres
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MOST_AT_ONCE = 4
+"""Each test process has its own databases, data folder, site and browser: about 2 GB."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,10 @@ class Checks:
         self.parts.append(Part(name, ended.returncode in ok, time.monotonic() - begun))
 
     def pytest(self, name: str, marks: str, *words: str, environment: dict[str, str] | None = None) -> None:
+        # The variable has every test process measured; children of tests are not (tests/data_folder.py).
+        measured = {**(environment or {}), "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml")}
         # pytest's status 5 means that no test has these marks.
-        covered = (PYTHON, "-m", "coverage", "run", "--parallel-mode", "-m", "pytest")
-        self.run(name, *covered, "-m", marks, *words, environment=environment, ok=(0, 5))
+        self.run(name, PYTHON, "-m", "pytest", "-m", marks, *words, environment=measured, ok=(0, 5))
 
     def on_postgres(self, marks: str, *words: str) -> None:
         try:
@@ -115,9 +118,14 @@ def quick_parts(checks: Checks, unavailable: str) -> None:
     checks.run("format", PYTHON, "-m", "ruff", "format", "--check", ".", "osprey")
     checks.run("types", PYTHON, "-m", "mypy")
     checks.run("migrations", PYTHON, "manage.py", "makemigrations", "--check", "--dry-run")
-    checks.pytest("tests", f"not postgres and not long{unavailable}", "--durations=10")
-    checks.on_postgres(f"(postgres or databases) and not long{unavailable}")
+    checks.pytest("tests", f"not postgres and not long{unavailable}", "--durations=10", *side_by_side())
+    checks.on_postgres(f"(postgres or databases) and not long{unavailable}", *side_by_side())
     coverage(checks)
+
+
+def side_by_side() -> list[str]:
+    """Options to run whole test files side by side. The long tests are not: they load the machine by themselves."""
+    return ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]
 
 
 def long_parts(checks: Checks, unavailable: str, budget: float | None) -> None:

@@ -110,7 +110,8 @@ def _io(site: Site) -> Process:
 
 
 def _train(site: Site) -> Process:
-    return Process("train", _worker("train", "prefork", 1), lambda: None, environment=FEW_ARENAS)
+    # A thread is enough: it looks after a training process of its own, and nothing is forked beside the heartbeat.
+    return Process("train", _worker("train", "threads", 1), lambda: None, environment=FEW_ARENAS)
 
 
 def _beat(site: Site) -> Process:

@@ -32,13 +32,14 @@ expect.set_options(timeout=30_000)
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """For one file: while it runs, Django takes this thread for an event loop's and refuses tests the database."""
     with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert found, "no Chromium: apt-get install chromium"
@@ -53,8 +54,16 @@ def site(shared_site: Site) -> Site:
 
 
 @pytest.fixture(scope="session")
-def rosa(site: Site, chromium: Browser) -> dict[str, Any]:
+def signed_in() -> dict[str, Any]:
+    """What Rosa's browser holds, once she has signed in."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def rosa(site: Site, chromium: Browser, signed_in: dict[str, Any]) -> dict[str, Any]:
     """The signed-in browser of Rosa, who reviews Animals and Ten animals; came by a one-time link."""
+    if signed_in:
+        return signed_in
     site.python(
         "from webapp.access.models import User, Membership; from webapp.projects.models import Project\n"
         "rosa, _ = User.objects.get_or_create(username='rosa')\n"
@@ -68,9 +77,9 @@ def rosa(site: Site, chromium: Browser) -> dict[str, Any]:
     page.goto(link)
     page.get_by_role("button", name="Sign me in").click()
     expect(page.get_by_text("You have no password yet")).to_be_visible()
-    state: dict[str, Any] = dict(context.storage_state())
+    signed_in.update(context.storage_state())
     context.close()
-    return state
+    return signed_in
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ class Host:
     def environment(self, name: str) -> dict[str, str]:
         given = {key: str(value).replace("/run/secrets", str(self.folder)) for key, value in self.told(name)}
         kept = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")}
-        return {**kept, **given, "OSPREY_DATA": str(self.folder / "data"), "OSPREY_PORT": str(self.port)}
+        ours = {"OSPREY_DATA": str(self.folder / "data"), "OSPREY_PORT": str(self.port), "PYTHONFAULTHANDLER": "1"}
+        return {**kept, **given, **ours}
 
     def told(self, name: str) -> list[tuple[str, str]]:
         """The service's variables, with the defaults that the file gives them."""
@@ -71,7 +72,11 @@ class Host:
         finally:
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.kill(process.pid, signal.SIGABRT)  # its threads, by the fault handler, into the log
+                process.wait(10)
+                pytest.fail(f"{name} did not stop:\n{(self.folder / f'{name}.log').read_text()[-6000:]}")
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""What the site and training hand each other, as frozen dataclasses of the standard library alone.
+"""The manifest: the frozen list of a project's images with their parts and labels.
 
-A manifest is a JSON Lines text: one head, then one line for each image of the project, by image id. Keys are sorted,
-defaults are left out and numbers are written one way, so that the same data is the same bytes; its digest is the
-SHA-256 of that text, not of the gzip around it. Anything unknown is an error that names it.
+A JSON Lines text: one head, then one line for each image of the project, by image id. Keys are sorted, defaults are
+left out and numbers are written one way, so that the same data is the same bytes; its digest is the SHA-256 of that
+text, not of the gzip around it. Anything unknown is an error that names it.
 """
 
 from __future__ import annotations
