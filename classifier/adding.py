@@ -82,6 +82,30 @@ def add_pretrained(
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """A network with its pretrained weights, and a card that is right but for its labels, which are only numbered."""
+
+    network: torch.nn.Module
+    card: Card
+
+
+def load_pretrained(name: str, *, weights: Path | None = None, revision: str | None = None) -> Pretrained:
+    """A timm network with weights from a file or else from the hub, to train on; nothing is written.
+
+    Raises WeightsUnavailable when the weights cannot be had.
+    """
+    if weights is not None and not weights.is_file():
+        raise WeightsUnavailable(f"{weights} is not a file. Name a .safetensors or .pth file of {name}.")
+    _refuse_unknown(name)
+    with tempfile.TemporaryDirectory(prefix="weights-") as tmp:
+        found = _find_weights(name, weights, revision, into=Path(tmp))
+        network, config = _load(name, found.path)
+    numbered = [f"output {index}" for index in range(config["num_classes"])]
+    card = _pretrained_card(name, config, found.origin, _label_set(name, numbered, outputs=len(numbered)))
+    return Pretrained(network, card)
+
+
 def _refuse_unknown(name: str) -> None:
     """Say at once that timm has no such name: to ask timm itself takes seconds of importing torch.
 

@@ -93,7 +93,8 @@ class Card:
     `input_size` is height, width. `labels` are in the order of the scores; `ancestors` are the inner labels of their
     tree and never answers. `label_groups` gives for a label key the network outputs whose probabilities add up;
     empty means output i is label i. `precision` is by back end. `embedding_space` names the backbone by digest:
-    versions that share it share stored embeddings. `files` are SHA-256 digests of all other files of the folder.
+    versions that share it share stored embeddings. `normalised_head`: the last layer reads the L2-normalised embedding,
+    as stored ones are. `files` are SHA-256 digests of all other files of the folder.
     """
 
     format_version: int
@@ -124,6 +125,7 @@ class Card:
     origin: Origin = Origin()
     embedding_space: str = ""
     embedding_size: int = 0
+    normalised_head: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
     notice: str = ""
 

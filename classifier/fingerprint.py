@@ -13,10 +13,11 @@ from PIL import Image
 from classifier.thumbnails import small_copy
 from classifier.types import Decoded, Quality
 
-_HASH_SIDE = 32
+HASH_SIDE = 32
 _KEPT = 8
 # Terms weaker than this (in grey levels summed over 32 x 32) are rounding of the decoder, not structure.
 _NOISE_FLOOR = 1.0
+_ODD_ACROSS = np.int64(0x5555_5555_5555_5555)
 
 
 def _cosines(side: int, kept: int) -> NDArray[np.float32]:
@@ -25,7 +26,7 @@ def _cosines(side: int, kept: int) -> NDArray[np.float32]:
     return np.cos(np.pi * frequency * (2 * place + 1) / (2 * side)).astype(np.float32)
 
 
-_BASIS = _cosines(_HASH_SIDE, _KEPT)
+_BASIS = _cosines(HASH_SIDE, _KEPT)
 
 
 def perceptual_hash(decoded: Decoded) -> int:
@@ -44,11 +45,25 @@ def hash_of(small: Image.Image) -> int:
     Scaling, recompression and an even change of brightness move a few bits of it. A featureless picture hashes to 0, so
     callers should not take 0 for a likeness.
     """
-    grey = np.asarray(small.convert("L").resize((_HASH_SIDE, _HASH_SIDE), Image.Resampling.BOX), dtype=np.float32)
-    terms = (_BASIS @ (grey - grey.mean()) @ _BASIS.T).ravel()
-    if np.abs(terms).max() < _NOISE_FLOOR:
-        return 0
-    return int(np.packbits(terms > np.median(terms[1:])).view(">i8")[0])
+    grey = np.asarray(small.convert("L").resize((HASH_SIDE, HASH_SIDE), Image.Resampling.BOX), dtype=np.float32)
+    return int(hashes_of(grey[None])[0])
+
+
+def hashes_of(greys: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The hashes of many grey copies of 32 x 32; 0 for featureless ones."""
+    centred = greys - greys.mean(axis=(1, 2), keepdims=True)
+    terms = (_BASIS @ centred @ _BASIS.T).reshape(len(greys), _KEPT * _KEPT)
+    bits = terms > np.median(terms[:, 1:], axis=1, keepdims=True)
+    hashes = np.packbits(bits, axis=1).view(">i8")[:, 0].astype(np.int64)
+    return np.where(np.abs(terms).max(axis=1, initial=0) < _NOISE_FLOOR, 0, hashes)
+
+
+def mirrored(hashes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """About the hashes of the pictures as seen in a mirror: it turns the sign of every odd term across.
+
+    About, since a bit tells a term from the median, which is near 0 but not 0: some 4 of 64 bits stray, at most 8.
+    """
+    return hashes ^ _ODD_ACROSS
 
 
 def hamming(first: int, second: int) -> int:

@@ -85,12 +85,14 @@ class ServedNetwork(nn.Module):
         super().__init__()
         self.network = network
         self.names = (card.outputs.scores, card.outputs.embedding, card.outputs.features)
+        self.normalised = card.normalised_head
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         network: Any = self.network
         features = network.forward_features(pixels)
         embedding = network.forward_head(features, pre_logits=True)
-        return network.get_classifier()(embedding), embedding, features
+        read = nn.functional.normalize(embedding.float(), dim=1) if self.normalised else embedding
+        return network.get_classifier()(read), embedding, features
 
     def named(
         self, pixels: torch.Tensor, wanted: Sequence[str], *, autocast: AbstractContextManager[object]

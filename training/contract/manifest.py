@@ -139,6 +139,9 @@ class ManifestLine:
         return self.part != LEFT_OUT
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+"""Made once, since there may be a million lines."""
+
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -153,7 +156,7 @@ def line_text(line: ManifestLine) -> str:
 
 def dump(value: Mapping[str, Any]) -> str:
     """One line of JSON that is the same for the same value."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
+    return _encode(value) + "\n"
 
 
 def plain(value: Any) -> dict[str, Any]:

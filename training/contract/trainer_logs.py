@@ -1,0 +1,176 @@
+"""Logs of other trainers as curves: darknet's train_log.txt in both dialects, and tables of figures by step (CSV).
+
+Values that are no number (`-nan` where a layer saw no object, empty cells) are skipped and counted, never drawn as 0.
+Where a training was resumed and a step stands twice, the later one holds.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+_NUMBER = r"[-+]?(?:nan|inf|\d+\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)"
+# `1: 730.5, 730.5 avg, 0.000000 rate, 3.2 seconds, 64 images`; the widely used fork says `avg loss` and goes on.
+_STEP = re.compile(
+    rf"^\s*(\d+):\s*({_NUMBER}),\s*({_NUMBER})\s+avg(?:\s+loss)?,\s*({_NUMBER})\s+rate,\s*({_NUMBER})\s+seconds,\s*(\d+)\s+images",
+    re.IGNORECASE,
+)
+# `Region 82 Avg IOU: 0.5, ..., count: 3`; the fork: `v3 (iou loss, ...) Region 82 Avg (IOU: 0.5), count: 3, ...`.
+_REGION = re.compile(rf"Region\s+(\d+)\s+Avg\s+\(?IOU:\s*({_NUMBER})", re.IGNORECASE)
+_COUNT = re.compile(r"count:\s*(\d+)", re.IGNORECASE)
+_STEP_COLUMNS = ("step", "steps", "iteration", "iterations", "iter", "batch", "epoch", "epochs", "images")
+_LOOKED_AT = 4000
+
+
+class TrainerLogError(Exception):
+    """Not a log that can be drawn; the text says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Values over steps, in rising order of steps."""
+
+    name: str
+    steps: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerLog:
+    """What a log holds. `step` is what its steps are called, `skipped` how many values were no number."""
+
+    kind: Literal["darknet", "csv"]
+    step: str
+    curves: tuple[Curve, ...]
+    skipped: int
+
+    def curve(self, name: str) -> Curve:
+        """One of the curves, by name; KeyError when there is none."""
+        return {one.name: one for one in self.curves}[name]
+
+
+def read_trainer_log(path: Path) -> TrainerLog:
+    """A log file; which kind it is, its own lines say."""
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            return parse_trainer_log(file)
+    except OSError as error:
+        raise TrainerLogError(f"{path} cannot be read ({error}).") from error
+    except TrainerLogError as error:
+        raise TrainerLogError(f"{path}: {error}") from error
+
+
+def parse_trainer_log(lines: Iterable[str]) -> TrainerLog:
+    """The same from lines, which are read once."""
+    rows = iter(lines)
+    head: list[str] = []
+    for line in rows:
+        head.append(line)
+        if _STEP.match(line) or _REGION.search(line):
+            return _darknet(chain(head, rows))
+        if len(head) >= _LOOKED_AT:
+            break
+    return _table(chain(head, rows))
+
+
+# ---- darknet ---------------------------------------------------------------------------------------------------------
+
+
+def _darknet(lines: Iterable[str]) -> TrainerLog:
+    """Lines of layers come before the line of their step. IoU is the mean over objects."""
+    points = _Points()
+    waiting: list[tuple[str, float, int]] = []
+    for line in lines:
+        # Processes that write at once may share a line, so every region of it counts.
+        for region in _REGION.finditer(line):
+            count = _COUNT.search(line, region.end())
+            waiting.append((region[1], float(region[2]), int(count[1]) if count else 1))
+        step = _STEP.match(line)
+        if step is None:
+            continue
+        at = float(step[1])
+        for name, value in zip(("loss", "average loss", "learning rate", "seconds"), step.groups()[1:5], strict=True):
+            points.add(name, at, float(value))
+        _add_overlaps(points, at, waiting)
+        waiting.clear()
+    if not points.found:
+        raise TrainerLogError("it has lines of layers but none of a step, such as `1: 730.5, 730.5 avg, ... images`.")
+    return TrainerLog("darknet", "iteration", points.curves(), points.skipped)
+
+
+def _add_overlaps(points: _Points, at: float, seen: Iterable[tuple[str, float, int]]) -> None:
+    sums: dict[str, list[float]] = {}
+    for layer, value, count in seen:
+        if count == 0 or not math.isfinite(value):
+            points.skipped += 1
+            continue
+        for name in ("IoU", f"IoU, layer {layer}"):
+            pair = sums.setdefault(name, [0.0, 0.0])
+            pair[0] += value * count
+            pair[1] += count
+    for name, (total, objects) in sums.items():
+        points.add(name, at, total / objects)
+
+
+class _Points:
+    """Values by curve and step."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[float, float]] = {}
+        self.skipped = 0
+
+    def add(self, name: str, step: float, value: float) -> None:
+        if math.isfinite(value):
+            self.found.setdefault(name, {})[step] = value
+        else:
+            self.skipped += 1
+
+    def curves(self) -> tuple[Curve, ...]:
+        return tuple(_curve(name, values) for name, values in self.found.items())
+
+
+def _curve(name: str, values: Mapping[float, float]) -> Curve:
+    steps = tuple(sorted(values))
+    return Curve(name, steps, tuple(values[step] for step in steps))
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def _table(lines: Iterator[str]) -> TrainerLog:
+    first = next((line for line in lines if line.strip()), "")
+    mark = max(",;\t", key=first.count)
+    names = [name.strip() for name in next(csv.reader([first.lstrip("\ufeff")], delimiter=mark), [])]
+    if len(names) < 2 or any(_number(name) is not None for name in names):
+        raise TrainerLogError(
+            "it is neither darknet's log (`1: 730.5, 730.5 avg, ...`) nor a table whose first row names its columns."
+        )
+    lower = [name.lower() for name in names]
+    at = next((lower.index(name) for name in _STEP_COLUMNS if name in lower), None)
+    points = _Points()
+    for number, row in enumerate(csv.reader(lines, delimiter=mark), start=1):
+        step = float(number) if at is None else _number(row[at]) if at < len(row) else None
+        if step is None or not math.isfinite(step):
+            points.skipped += len(row) > 0
+            continue
+        for place, cell in enumerate(row[: len(names)]):
+            if place != at:
+                value = _number(cell)
+                points.add(names[place], step, math.nan if value is None else value)
+    if not points.found:
+        raise TrainerLogError(f"none of its columns ({', '.join(names[:8])}) holds a number.")
+    return TrainerLog("csv", "row" if at is None else names[at], points.curves(), points.skipped)
+
+
+def _number(text: str) -> float | None:
+    """The number a cell holds; `-nan` is one that is not finite, words are none."""
+    try:
+        return float(text.strip())
+    except ValueError:
+        return None
