@@ -11,10 +11,10 @@ from tests import pictures
 from tests.datasets.importing import Reef, make_reef
 from webapp.access.actors import OPERATOR
 from webapp.datasets import importing
-from webapp.datasets.import_lease import UNDER_WAY
 from webapp.datasets.models import Import, JobState
 from webapp.images.models import File, Image, ImageState, Item, Sequence, Upload
 from webapp.images.states import Source
+from webapp.leases import UNDER_WAY
 from webapp.predictions.models import Prediction, Region
 from webapp.projects.labels import add_label, merge_label
 from webapp.projects.models import Individual, Label, Site

@@ -215,6 +215,25 @@ def test_a_zip_that_is_sent_is_looked_at_and_then_imported(reef: Reef, tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("paths", "labels"),
+    [
+        (["set/Cat/a.jpg", "set/Cat/b.jpg"], {"Cat": 2}),  # the only folder inside is a label, not a wrapper
+        (["set/set/Cat/a.jpg", "set/set/Dog/b.jpg"], {"Cat": 1, "Dog": 1}),
+        (["Cat/a.jpg", "Dog/b.jpg"], {"Cat": 1, "Dog": 1}),
+        (["holiday/a.jpg", "holiday/b.jpg"], {"": 2}),
+    ],
+)
+def test_a_folder_around_all_of_a_zip_is_no_label(
+    reef: Reef, settings: Settings, paths: list[str], labels: dict[str, int]
+) -> None:
+    content = pictures.archive({path: made.picture(number) for number, path in enumerate(paths)})
+    sent = received(settings, content)
+    row = importing.receive_import(actor=OPERATOR, project=reef.project, received=sent, name="x.zip")
+    assert work_off(row).state == JobState.DONE
+    assert reef.counts() == labels
+
+
+@pytest.mark.parametrize(
     "content", [pictures.zip_slip(), pictures.zip_symlink(), pictures.zip_encrypted(), pictures.zip_nested()]
 )
 def test_a_hostile_zip_writes_nothing_outside_and_says_what_is_wrong(

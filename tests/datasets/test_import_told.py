@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from webapp.datasets.import_told import duration, forecast_lines, result_lines, size
+from datetime import datetime
+
+from webapp.datasets.import_told import duration, forecast_lines, list_lines, result_lines
+from webapp.sizes import size_words
 
 FORECAST = {
     "format": "imagefolder", "files": 22967, "bytes": 1_500_000_000, "seconds": 50.0, "space_needed": 1_600_000_000,
@@ -29,4 +32,16 @@ def test_a_result_names_every_final_state() -> None:
 
 
 def test_sizes_and_times_are_in_words() -> None:
-    assert (size(62749), duration(7200)) == ("62.7 kB", "2.0 h")
+    assert (size_words(62749), duration(7200)) == ("63 kB", "2.0 h")
+
+
+def test_a_list_has_a_line_for_each_import_with_what_tells_it_apart() -> None:
+    one = {
+        **{"import": "1234", "began": datetime(2026, 5, 1), "state": "done", "withdrawn": False, "format": "csv"},
+        **{"added": 1200, "duplicates": 3, "rejected": 1, "failed": 1, "name": "reef", "source": "", "licence": "CC0"},
+    }
+    assert list(list_lines({"imports": [one]})) == [
+        "1234  2026-05-01  done: 1,200 added, 3 here already, 2 not taken (csv)  reef, CC0"
+    ]
+    assert "withdrawn: " in next(list_lines({"imports": [{**one, "withdrawn": True}]}))
+    assert list(list_lines({"imports": []})) == ["no import yet"]

@@ -299,3 +299,22 @@ def test_memory_stays_flat_with_a_long_file(tmp_path: Path) -> None:
             tracemalloc.stop()
 
     assert peak(2500) < 1.3 * peak(800) + 100_000
+
+
+def test_the_pictures_of_a_table_may_lie_in_any_one_folder_beside_it(tmp_path: Path) -> None:
+    put(tmp_path / "My card (2)" / "a.jpg", picture(1))
+    put(tmp_path / "empty" / "notes.txt", "x")
+    write_csv(tmp_path / "seen.csv", ["file", "label"], [["a.jpg", "fox"]])
+    found = list(open_source(tmp_path).images())
+    assert [(one.path, one.file is not None) for one in found] == [("My card (2)/a.jpg", True)]
+
+
+def test_a_table_nobody_understands_is_told_beside_folders_and_read_once_it_is_explained(tmp_path: Path) -> None:
+    put(tmp_path / "card" / "a.jpg", picture(1))
+    write_csv(tmp_path / "seen.csv", ["Bildname", "Tierart"], [["card/a.jpg", "fox"]])
+    folders = open_source(tmp_path)
+    assert folders.head.format == "imagefolder"
+    assert any("seen.csv" in one for one in folders.head.notices)
+    mapping = {"Bildname": "path", "Tierart": "label"}
+    (only,) = open_source(tmp_path, format="csv", options={"mapping": mapping}).images()
+    assert only.annotations is not None and only.annotations[0].label == "fox"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from webapp.datasets.formats.records import (
     ImageRecord,
     LabelRecord,
     MachineRecord,
+    SiteRecord,
 )
 
 MACHINE = MachineRecord("md_v5a.0.0.pt", "species 2", {"format_version": "1.2", "detector_metadata": {}})
@@ -170,6 +173,87 @@ def test_people_in_a_camtrap_dp_are_not_public(package: Path) -> None:
     rows = (package / "media.csv").read_text().splitlines()
     assert [line.split(",")[5] for line in rows if "person.jpg" in line] == ["false"]
     assert [line.split(",")[5] for line in rows if "no-fish.jpg" in line] == ["true"]
+
+
+# GeoJSON, of the description of a Camtrap DP
+
+
+def broken_shape(shape: dict[str, Any]) -> list[str]:
+    """What RFC 7946 forbids in a geometry of points or of areas; empty when nothing is wrong."""
+    depth = {"Point": 0, "MultiPoint": 1, "Polygon": 2, "MultiPolygon": 3}.get(shape.get("type", ""))
+    if depth is None or "crs" in shape:
+        return [f"type {shape.get('type')!r}, crs {shape.get('crs')!r}"]
+    if depth < 2:
+        return [fault for one in _flat(shape["coordinates"], depth) for fault in _broken_position(one)]
+    areas = _flat(shape["coordinates"], depth - 2)
+    return [fault for area in areas for place, ring in enumerate(area) for fault in _broken_ring(ring, place == 0)]
+
+
+def _flat(nested: Any, depth: int) -> list[Any]:
+    return [nested] if depth == 0 else [one for part in nested for one in _flat(part, depth - 1)]
+
+
+def _broken_position(position: Any) -> list[str]:
+    if not isinstance(position, list) or len(position) not in (2, 3):
+        return [f"{position} is no position"]
+    if not all(isinstance(one, int | float) and math.isfinite(one) for one in position):
+        return [f"{position} is not of numbers"]
+    longitude, latitude = position[:2]
+    return [] if -180 <= longitude <= 180 and -90 <= latitude <= 90 else [f"{position} is not longitude, latitude"]
+
+
+def _broken_ring(ring: list[Any], is_outer: bool) -> list[str]:
+    faults = [fault for one in ring for fault in _broken_position(one)]
+    if faults or len(ring) < 4:
+        return faults or [f"a ring of {len(ring)} positions"]
+    edges = list(pairwise(ring))
+    if ring[0] != ring[-1]:
+        faults.append("a ring that is not closed")
+    if any(abs(second[0] - first[0]) > 180 for first, second in edges):
+        faults.append("a ring across the antimeridian, which is to be cut in two")
+    is_counter_clockwise = sum(a[0] * b[1] - b[0] * a[1] for a, b in edges) > 0
+    if is_counter_clockwise is not is_outer:
+        faults.append("a ring that turns the wrong way")
+    return faults
+
+
+FIJI = (SiteRecord("West", -17.5, 179.9), SiteRecord("East", -16.5, -179.9), SiteRecord("Pole", -90, 0))
+
+
+@pytest.mark.parametrize("sites", [HEAD.sites, FIJI, FIJI[:1], ()], ids=["two", "antimeridian", "one", "none"])
+def test_the_places_of_a_camtrap_dp_are_geojson(sites: tuple[SiteRecord, ...], tmp_path: Path) -> None:
+    first = records(tmp_path / "pictures")[0]
+    taken = [replace(first, path=f"{site.name}/{number}.jpg", site=site.name, visit="")
+             for site in sites for number in range(2)]  # fmt: skip
+    export("camtrapdp", replace(HEAD, sites=sites, visits=()), taken, tmp_path / "out")
+    shape = json.loads((tmp_path / "out" / "datapackage.json").read_text())["spatial"]
+    assert broken_shape(shape) == []
+    assert shape["coordinates"] == [[site.longitude, site.latitude] for site in sites]
+
+
+def test_a_place_that_is_not_on_earth_is_left_out_and_said(tmp_path: Path) -> None:
+    first = records(tmp_path / "pictures")[0]
+    sites = (SiteRecord("Turned", 179.9, -17.5), FIJI[0])
+    taken = [replace(first, path=f"{site.name}.jpg", site=site.name, visit="") for site in sites]
+    report = export("camtrapdp", replace(HEAD, sites=sites, visits=()), taken, tmp_path / "out")
+    shape = json.loads((tmp_path / "out" / "datapackage.json").read_text())["spatial"]
+    assert shape["coordinates"] == [[179.9, -17.5]]
+    assert [(one.code, one.count) for one in report.left_out] == [("no-coordinates", 1)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "coordinates", "fault"),
+    [
+        ("MultiPoint", [[61.5, -100.25]], "not longitude, latitude"),
+        ("Polygon", [[[0, 0], [1, 0], [1, 1], [0, 1]]], "not closed"),
+        ("Polygon", [[[0, 0], [0, 1], [1, 1], [0, 0]]], "wrong way"),
+        ("Polygon", [[[179, 0], [-179, 0], [-179, 1], [179, 1], [179, 0]]], "antimeridian"),
+        ("Circle", [0, 0], "type"),
+    ],
+)
+def test_the_rules_of_geojson_notice_what_is_wrong(kind: str, coordinates: Any, fault: str) -> None:
+    assert any(fault in one for one in broken_shape({"type": kind, "coordinates": coordinates}))
+    assert broken_shape({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}) == []
 
 
 # COCO

@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from tests import pictures
 from tests.images.conftest import Inbox, Reef
+from webapp import leases
 from webapp.access.actors import Actor
 from webapp.errors import Conflict, Forbidden, NoSpace, OspreyError
 from webapp.images import unpack as archives
@@ -181,7 +182,7 @@ def test_two_workers_never_unpack_one_zip_at_the_same_time(send: Callable[..., A
     assert archives.lease(archive.pk) is None
     wait_is_over()
     assert archives.lease(archive.pk) is not None
-    with pytest.raises(archives.LeaseLost):
+    with pytest.raises(leases.LeaseLost):
         archives.renew(held)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from webapp.access.tokens import issue_token
 from webapp.datasets import freeze_job
 from webapp.datasets.freeze_job import request_freeze, run, to_do
 from webapp.datasets.models import Freezing, Snapshot
+from webapp.datasets.tasks_freeze import wake
 from webapp.errors import Conflict, Forbidden
 from webapp.images.models import Image
 from webapp.reviews.models import Review
@@ -58,6 +60,18 @@ def test_a_worker_makes_the_snapshot_in_the_name_of_who_asked(fjord: Fjord) -> N
     assert (row.snapshot.name, row.snapshot.frozen_by) == ("May", fjord.actor("cora").user)
     run(row.pk)
     assert Snapshot.objects.count() == 1 and not to_do().exists()
+
+
+def test_a_worker_is_told_at_once_and_again_by_the_regular_look(
+    fjord: Fjord, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    fjord.labelled(20, "cod")
+    with django_capture_on_commit_callbacks() as asked:
+        row = ask(fjord)
+    with django_capture_on_commit_callbacks() as again:
+        wake()
+    for sent in (asked, again):
+        assert [one.args for one in sent] == [(freeze_job.TASK, (row.pk,), "io")]
 
 
 def test_a_refusal_is_kept_with_its_report(fjord: Fjord) -> None:

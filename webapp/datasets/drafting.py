@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO
+
+from django.db.models import Exists, OuterRef
 
 import training.contract as contract
 from training.contract import LEFT_OUT, PARTS, TEST, TRAIN, VALIDATION, ManifestHead, ManifestLabel, ManifestLine
@@ -17,9 +19,10 @@ from webapp.datasets.models import Snapshot, SnapshotEntry
 from webapp.datasets.splits import Member, Moved, Wish, order_of
 from webapp.errors import Invalid
 from webapp.images.models import Image
-from webapp.projects.models import Label, Project
+from webapp.projects.models import Label, Project, Site, Visit
 
 ENOUGH_GROUPS = 3
+PLACES: Mapping[str, type[Site | Visit]] = {"site": Site, "visit": Visit}
 LONGEST_PART = 64
 Progress = Callable[[str, int, int], None]
 """Called with what is done now, how far it is, and how far it goes."""
@@ -41,24 +44,23 @@ class Draft:
     short: dict[str, int] = field(default_factory=dict)
     group_by: tuple[str, ...] = ()
 
-    def lines(self) -> Iterator[ManifestLine]:
-        """Every image of the project, by id, in its part or left out with the reason."""
+    def lines(self) -> Iterator[tuple[ManifestLine, str]]:
+        """Every image of the project, by id, in its part or left out with the reason; with its text, if final."""
         self.spool.seek(0)
         for text in self.spool:
             line = contract.read_line(text)
-            if line.left_out:
-                yield line
-                continue
-            image = line.image
-            reason = self.left_out.get(image, "")
-            yield replace(
-                line,
-                part=LEFT_OUT if reason else self.parts[image],
-                left_out=reason,
-                group=f"g{self.groups[image]}",
-                role="" if reason else self.roles.get(image, ""),
-                fold=None if reason else self.folds.get(image),
-            )
+            yield (line, text) if line.left_out else (self._placed(line), "")
+
+    def _placed(self, line: ManifestLine) -> ManifestLine:
+        reason = self.left_out.get(line.image, "")
+        return replace(
+            line,
+            part=LEFT_OUT if reason else self.parts[line.image],
+            left_out=reason,
+            group=f"g{self.groups[line.image]}",
+            role="" if reason else self.roles.get(line.image, ""),
+            fold=None if reason else self.folds.get(line.image),
+        )
 
 
 @dataclass
@@ -132,17 +134,19 @@ def grouped_by(project: Project, options: FreezeOptions) -> tuple[str, ...]:
     if options.split == "imported":
         return ()
     wanted = project.options.get("split", {}).get("group_by", ["site"])
-    images = Image.objects.filter(project=project, withdrawn_at=None)
     for key in wanted:
-        if key in ("site", "visit") and _has_enough(images.exclude(**{key: None}).values(key).distinct()):
+        if key in PLACES and _has_enough(project, key):
             return (key,)
         if key == "author" or (key == "individual" and options.split != "identity"):
             return (key,)
     return ()
 
 
-def _has_enough(rows: object) -> bool:
-    return len(rows[:ENOUGH_GROUPS]) >= ENOUGH_GROUPS  # type: ignore[index]
+def _has_enough(project: Project, key: str) -> bool:
+    """Asked of each place by itself: to list the places of all images would read all images."""
+    images = Image.objects.filter(**{"project": project, key: OuterRef("pk"), "withdrawn_at": None})
+    places = PLACES[key]._default_manager.filter(Exists(images), project=project)
+    return len(places.values_list("pk")[:ENOUGH_GROUPS]) >= ENOUGH_GROUPS
 
 
 def sides_before(parent: Snapshot | None) -> dict[int, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import shutil
 import time
 from datetime import timedelta
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import F, QuerySet
 
+from webapp import leases
 from webapp.access.actors import Actor, Via
 from webapp.datasets.exporting import asked_of, left_out_rows, write_export
 from webapp.datasets.formats.output import ZipOutput
@@ -23,19 +22,13 @@ from webapp.errors import NotFound, OspreyError
 log = logging.getLogger(__name__)
 
 FOLDER = "exports"
-GIVE_UP_AFTER = 3
 RENEW_SECONDS = 3.0
 KEPT = timedelta(days=7)
-UNDER_WAY = (JobState.WAITING, JobState.LEASED)
-
-
-class LeaseLost(Exception):
-    """Somebody stopped this export, or another worker has it now."""
 
 
 def to_make() -> QuerySet[Export]:
     """Exports that nobody is at work on."""
-    return Export.objects.filter(Q(lease_until=None) | Q(lease_until__lt=Now()), state__in=UNDER_WAY).order_by("pk")
+    return leases.free(Export.objects.all())
 
 
 def make_what_waits() -> None:
@@ -53,12 +46,14 @@ def run(export_id: int) -> Export | None:
     beside.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         _make(row, beside)
-    except LeaseLost:
+    except leases.LeaseLost:
         log.info("%s was stopped, or goes on elsewhere", row)
     except OspreyError as error:
-        _end(row, JobState.FAILED, reason=error.what)
+        leases.end(row, JobState.FAILED, reason=error.what)
     except OSError as error:
-        _end(row, JobState.FAILED, reason=f"It could not be written ({error}). Free some space, then ask for it again.")
+        leases.end(
+            row, JobState.FAILED, reason=f"It could not be written ({error}). Free some space, then ask for it again."
+        )
     finally:
         beside.unlink(missing_ok=True)
     return Export.objects.get(pk=export_id)
@@ -66,7 +61,7 @@ def run(export_id: int) -> Export | None:
 
 def stop(row: Export) -> bool:
     """Whoever makes it hears of that within seconds."""
-    return bool(Export.objects.filter(pk=row.pk, state__in=UNDER_WAY).update(state=JobState.STOPPED, lease_token=""))
+    return bool(leases.stop(Export.objects.filter(pk=row.pk), JobState.STOPPED))
 
 
 def path_of(row: Export) -> Path:
@@ -101,14 +96,14 @@ def _make(row: Export, beside: Path) -> None:
         nonlocal renewed
         if time.monotonic() - renewed > RENEW_SECONDS:
             renewed = time.monotonic()
-            _update(row, lease_until=_lease_end(), done=done, total=total)
+            leases.renew(row, done=done, total=total)
 
     with beside.open("wb") as file:
         with ZipOutput(cast("BinaryIO", file)) as out:
             written = write_export(actor=actor, asked=asked_of(row), out=out, progress=progress)
         size = file.tell()
     shutil.move(beside, path_of(row))
-    _end(
+    leases.end(
         row,
         JobState.DONE,
         counts=dict(written.counts),
@@ -120,29 +115,10 @@ def _make(row: Export, beside: Path) -> None:
 
 
 def _lease(export_id: int) -> Export | None:
-    token = secrets.token_hex(16)
-    taken = to_make().filter(pk=export_id)
-    if not taken.update(
-        state=JobState.LEASED, lease_token=token, lease_until=_lease_end(), attempts=F("attempts") + 1, done=0
-    ):
+    if not leases.take(to_make(), export_id, done=0):
         return None
     row = Export.objects.select_related("project", "snapshot__project", "asked_by").get(pk=export_id)
-    if row.attempts > GIVE_UP_AFTER:
-        _end(row, JobState.FAILED, reason="Making it ended the worker three times. Export less at once.")
+    if leases.is_worn_out(row):
+        leases.end(row, JobState.FAILED, reason="Making it ended the worker three times. Export less at once.")
         return None
     return row
-
-
-def _end(row: Export, state: JobState, **values: object) -> None:
-    _update(row, state=state, lease_token="", lease_until=None, done_at=Now(), **values)
-
-
-def _update(row: Export, **values: object) -> None:
-    """Write only while the lease is ours."""
-    held = Export.objects.filter(pk=row.pk, state=JobState.LEASED, lease_token=row.lease_token)
-    if not held.update(**values):
-        raise LeaseLost(str(row))
-
-
-def _lease_end() -> object:
-    return Now() + timedelta(seconds=settings.LEASE_SECONDS)

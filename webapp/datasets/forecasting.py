@@ -17,6 +17,7 @@ from webapp.datasets.formats.cells import Row, open_table
 from webapp.datasets.formats.columns import suggest
 from webapp.datasets.formats.opening import open_source
 from webapp.datasets.formats.records import Source, SourceError
+from webapp.datasets.formats.tables import the_table_in
 from webapp.datasets.import_words import Words
 from webapp.datasets.models import Import, JobState
 from webapp.datasets.notices import Notices
@@ -46,7 +47,7 @@ def forecast(
 ) -> dict[str, Any]:
     """Writes nothing. With `seconds` the look ends by then, and `is_whole` says whether it saw everything."""
     name = formats_known.format_of(root, format)
-    columns = _columns(root) if name == "csv" else None
+    columns = _columns(root, mapping or {}) if name == "csv" else None
     try:
         source = open_source(
             root, format=name, options={**(options or {}), **({"mapping": mapping} if mapping else {})}
@@ -159,13 +160,11 @@ def _words(project: Project | None, source: Source, looked: _Look) -> dict[str, 
     return {"new_labels": new, "synonyms": pairs}
 
 
-def _columns(root: Path) -> dict[str, Any] | None:
+def _columns(root: Path, mapping: Mapping[str, str]) -> dict[str, Any] | None:
     """A table's columns with what each seems to mean and a few of its values, for a person to put right."""
-    file = root if root.is_file() else next((one for one in sorted(root.glob("*.csv"))), None)
-    if file is None:
-        return None
     try:
-        table = open_table(file)
+        given = {column for column, meaning in mapping.items() if meaning}
+        table = open_table(root if root.is_file() else the_table_in(root, given))
         rows: list[Row] = list(islice(table.rows(), SAMPLE))
     except SourceError:
         return None

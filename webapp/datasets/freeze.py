@@ -137,7 +137,7 @@ def checked_name(project: Project, name: str) -> str:
 
 def nothing_to_freeze(made: Draft) -> Invalid:
     tally = Tally()
-    for line in made.lines():
+    for line, _ in made.lines():
         tally.add(line)
     why = ", ".join(f"{count:,} {WORDS[code]}" for code, count in tally.left_out.most_common(4)) or "no image yet"
     return Invalid(
@@ -163,14 +163,14 @@ class _Seen:
     def __init__(self, made: Draft) -> None:
         self.made, self.tally, self.finder = made, Tally(), LeakFinder(made.group_by)
 
-    def lines(self, progress: Progress) -> Iterator[ManifestLine]:
+    def lines(self, progress: Progress) -> Iterator[ManifestLine | str]:
         total = len(self.made.parts)
-        for number, line in enumerate(self.made.lines(), start=1):
+        for number, (line, text) in enumerate(self.made.lines(), start=1):
             self.tally.add(line)
             self.finder.add(line)
             if number % 5000 == 0:
                 progress("writing the manifest", min(number, total), total)
-            yield line
+            yield text or line
 
     def outcome(self) -> Outcome:
         counts, leaks = self.tally.counts(), self.finder.report()

@@ -7,20 +7,14 @@ code and report, which the page shows with what to do.
 from __future__ import annotations
 
 import logging
-import secrets
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
-from django.db import DatabaseError, close_old_connections, transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
+from django.db import transaction
+from django.db.models import QuerySet
 
-from webapp import queue
+from webapp import leases, queue
 from webapp.access import audit
 from webapp.access.actors import Actor, Via
 from webapp.access.require import require
@@ -36,15 +30,8 @@ from webapp.projects.models import Project
 log = logging.getLogger(__name__)
 
 TASK = "webapp.datasets.tasks_freeze.freeze"
-GIVE_UP_AFTER = 3
-RENEW_SECONDS = 5.0
 MOST_AT_ONCE = 5
 NEWEST, NONE = "newest", "none"
-UNDER_WAY = (JobState.WAITING, JobState.LEASED)
-
-
-class LeaseLost(Exception):
-    """Another worker has this freezing now, or somebody stopped it."""
 
 
 def request_freeze(
@@ -65,7 +52,7 @@ def request_freeze(
     read_options(options)
     checked_name(project, name)
     parent_of(actor, project, parent)
-    if Freezing.objects.filter(project=project, state__in=UNDER_WAY).count() >= MOST_AT_ONCE:
+    if Freezing.objects.filter(project=project, state__in=leases.UNDER_WAY).count() >= MOST_AT_ONCE:
         raise Conflict("Several snapshots of this project are being made already: wait for one of them.")
     asked = {"name": name, "parent": parent, "notes": notes, "sign_leak": sign_leak}
     with transaction.atomic():
@@ -92,15 +79,13 @@ def parent_of(actor: Actor, project: Project, said: str) -> Snapshot | None:
 def stop(*, actor: Actor, freezing: Freezing) -> Freezing:
     """End one that waits or is under way; nothing of it is kept."""
     require(actor, Action.FREEZE, freezing.project)
-    rows = Freezing.objects.filter(pk=freezing.pk, state__in=UNDER_WAY)
-    rows.update(state=JobState.STOPPED, lease_token="", reason=f"Stopped by {actor}.", done_at=Now())
+    leases.stop(Freezing.objects.filter(pk=freezing.pk), JobState.STOPPED, reason=f"Stopped by {actor}.")
     freezing.refresh_from_db()
     return freezing
 
 
 def to_do() -> QuerySet[Freezing]:
-    free = Q(lease_until=None) | Q(lease_until__lt=Now())
-    return Freezing.objects.filter(free, state__in=UNDER_WAY).order_by("pk")
+    return leases.free(Freezing.objects.all())
 
 
 def run(freezing_id: int) -> None:
@@ -109,11 +94,11 @@ def run(freezing_id: int) -> None:
     if row is None:
         return
     try:
-        with _kept(row):
+        with leases.kept(row, lambda: {"step": row.step, "done": row.done, "total": row.total}):
             _freeze(row)
     except OspreyError as error:
         _end(row, JobState.FAILED, code=error.code, reason=error.what, report=_report(error))
-    except LeaseLost:
+    except leases.LeaseLost:
         log.warning("%s: stopped, or another worker has taken over", row)
 
 
@@ -147,7 +132,7 @@ class _Teller:
         now = time.monotonic()
         if not is_viewing.get() and (is_new or now - self._told > 1):
             self._told = now
-            _update(self._row, step=self._row.step, done=done, total=total)
+            leases.write(self._row, step=self._row.step, done=done, total=total)
 
 
 def _report(error: OspreyError) -> dict[str, Any]:
@@ -155,61 +140,14 @@ def _report(error: OspreyError) -> dict[str, Any]:
 
 
 def _lease(freezing_id: int) -> Freezing | None:
-    taken = (
-        to_do()
-        .filter(pk=freezing_id)
-        .update(
-            state=JobState.LEASED,
-            lease_token=secrets.token_hex(16),
-            lease_until=_lease_end(),
-            attempts=F("attempts") + 1,
-        )
-    )
-    if not taken:
+    if not leases.take(to_do(), freezing_id):
         return None
     row = Freezing.objects.select_related("project", "asked_by").get(pk=freezing_id)
-    if row.attempts > GIVE_UP_AFTER:
+    if leases.is_worn_out(row):
         _end(row, JobState.FAILED, code="ended-worker", reason="Freezing ended its worker three times: see the log.")
         return None
     return row
 
 
-@contextmanager
-def _kept(row: Freezing) -> Iterator[None]:
-    """The lease is renewed beside the work, and progress told, since a step may take longer than it lasts."""
-    ended = threading.Event()
-
-    def renew() -> None:
-        while not ended.wait(min(RENEW_SECONDS, settings.LEASE_SECONDS / 3)):
-            try:
-                _held(row).update(lease_until=_lease_end(), step=row.step, done=row.done, total=row.total)
-            except DatabaseError:
-                log.exception("the lease of %s could not be renewed; it is tried again", row)
-                close_old_connections()
-        close_old_connections()
-
-    thread = threading.Thread(target=renew, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 def _end(row: Freezing, state: JobState, **values: object) -> None:
-    _update(row, state=state, lease_token="", lease_until=None, step="", done_at=Now(), **values)
-
-
-def _update(row: Freezing, **values: object) -> None:
-    """Write only while the lease is ours."""
-    if not _held(row).update(**values):
-        raise LeaseLost(str(row))
-
-
-def _held(row: Freezing) -> QuerySet[Freezing]:
-    return Freezing.objects.filter(pk=row.pk, state=JobState.LEASED, lease_token=row.lease_token)
-
-
-def _lease_end() -> object:
-    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
+    leases.end(row, state, step="", **values)

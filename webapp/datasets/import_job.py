@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from webapp import queue
+from webapp import leases, queue
 from webapp.access import audit
 from webapp.access.actors import Actor, Via
 from webapp.datasets import bulk_accept, import_chunk, import_lease, sent_source, watch
@@ -27,7 +27,6 @@ from webapp.datasets.formats.opening import open_source
 from webapp.datasets.formats.records import ImageRecord, Source, SourceError
 from webapp.datasets.import_checksum import checksum_of
 from webapp.datasets.import_chunk import Job
-from webapp.datasets.import_lease import LeaseLost
 from webapp.datasets.import_places import Places
 from webapp.datasets.import_words import Words
 from webapp.datasets.known_paths import KnownPaths
@@ -35,6 +34,7 @@ from webapp.datasets.models import Import, JobState
 from webapp.datasets.notices import Notices
 from webapp.images.models import Item, Upload
 from webapp.images.quota import OverQuota, check_quota
+from webapp.leases import LeaseLost
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +60,14 @@ def run(row: Import, *, progress: Progress | None = None, seconds: float | None 
     """
     try:
         if not _work(row, progress, seconds):
-            import_lease.release(row)
+            leases.release(row)
             return True
         _finish(row)
     except (SourceError, sent_source.SentRefused, OverQuota) as error:
         _fail(row, str(error))
     except (Paused, bulk_accept.CannotStore) as pause:
         log.warning("%s waits: %s", row, pause)
-        import_lease.release(row, reason=str(pause))
+        leases.release(row, reason=str(pause))
     except LeaseLost:
         log.warning("%s: it was stopped, or another worker has taken over", row)
     return False
@@ -82,7 +82,7 @@ def run_by_id(import_id: int, *, seconds: float = SLICE_SECONDS) -> bool:
 def _work(row: Import, progress: Progress | None, seconds: float | None) -> bool:
     """True when the source is at its end, False when the slice is over."""
     _check_room(row)
-    root = sent_source.ready(row, lambda: import_lease.keep(row))
+    root = sent_source.ready(row, lambda: leases.renew(row))
     source = _open(row, root)
     until = time.monotonic() + seconds if seconds is not None else None
     job = _job(row, source, root)
@@ -95,7 +95,7 @@ def _work(row: Import, progress: Progress | None, seconds: float | None) -> bool
                 return False
         named = [] if job.machine is not None else [record.name for record in source.head.labels]
         job.words.offer_merging([*named, *job.met])
-        import_lease.keep(row, cursor=job.seen, notices=job.notices.as_list())
+        leases.renew(row, cursor=job.seen, notices=job.notices.as_list())
     return True
 
 
@@ -120,7 +120,7 @@ def _job(row: Import, source: Source, root: Path) -> Job:
     if machine is None:
         words.declare(source.head.labels)
     if machine is not None and row.pipeline_id is None:
-        import_lease.keep(row, pipeline=machine.pipeline)
+        leases.renew(row, pipeline=machine.pipeline)
         row.pipeline = machine.pipeline
     if source.head.licence and not row.upload.licence:
         row.upload.licence = source.head.licence[:200]
@@ -145,7 +145,7 @@ def _renewing(row: Import) -> Callable[[], None]:
     def renew() -> None:
         nonlocal renewed
         if time.monotonic() - renewed >= RENEW_SECONDS:
-            import_lease.keep(row)
+            leases.renew(row)
             renewed = time.monotonic()
 
     return renew
@@ -185,7 +185,7 @@ def _take(job: Job, chunk: Sequence[ImageRecord]) -> None:
         counts = {name: job.row.counts.get(name, 0) + n for name, n in counted.items()}
         job.row.counts = {**job.row.counts, **counts}
         job.row.cursor = job.seen
-        import_lease.keep(
+        leases.renew(
             job.row,
             cursor=job.row.cursor,
             counts=job.row.counts,
@@ -206,7 +206,7 @@ def _finish(row: Import) -> None:
         return
     checksum = checksum_of(row)
     with transaction.atomic():
-        import_lease.end(row, JobState.DONE)
+        leases.end(row, JobState.DONE)
         Upload.objects.filter(pk=row.upload_id).update(state=Upload.State.CLOSED, closed_at=Now(), checksum=checksum)
         _follow_up(row)
         audit.record(
@@ -227,7 +227,7 @@ def _pause_watch(row: Import) -> None:
     if came != row.options.get("followed_up", 0):
         _follow_up(row)
         row.options = {**row.options, "followed_up": came}
-    import_lease.release(row)
+    leases.release(row)
     Import.objects.filter(pk=row.pk).update(options=row.options)
 
 
@@ -239,7 +239,7 @@ def _follow_up(row: Import) -> None:
 @transaction.atomic
 def _fail(row: Import, reason: str) -> None:
     try:
-        import_lease.end(row, JobState.FAILED, reason=reason)
+        leases.end(row, JobState.FAILED, reason=reason)
     except LeaseLost:
         return
     Upload.objects.filter(pk=row.upload_id).update(state=Upload.State.FAILED, reason=reason)

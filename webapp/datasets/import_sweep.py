@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webapp import queue
+from webapp import leases, queue
 from webapp.datasets import forecasting, import_job, import_lease, sent_source, watch, withdraw
 from webapp.datasets.importing import ASKS
 from webapp.datasets.models import Import, JobState
@@ -29,11 +29,11 @@ def look_or_run(import_id: int) -> bool:
     if ASKS not in row.options:
         return import_job.run(row, seconds=import_job.SLICE_SECONDS)
     try:
-        root = sent_source.ready(row, lambda: import_lease.keep(row))
+        root = sent_source.ready(row, lambda: leases.renew(row))
         found = forecasting.forecast(project=row.project, root=root, format=row.format, mapping=row.mapping)
         row.format = found["format"]
-        import_lease.end(row, JobState.STOPPED, forecast=found, format=row.format)
+        leases.end(row, JobState.STOPPED, forecast=found, format=row.format)
     except OspreyError as error:
-        import_lease.end(row, JobState.FAILED, reason=error.what)
+        leases.end(row, JobState.FAILED, reason=error.what)
     Import.objects.filter(pk=row.pk).update(done_at=None)
     return False

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from webapp.sizes import size_words
+
 SHOWN = 12
-UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
 def forecast_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """What would come in, whether it fits, and what a person should look at first."""
-    yield f"{found['format']}: {found['files']:,} files, {size(found['bytes'])}, in about {duration(found['seconds'])}"
+    size, took = size_words(found["bytes"]), duration(found["seconds"])
+    yield f"{found['format']}: {found['files']:,} files, {size}, in about {took}"
     room = "which fits" if found.get("fits") else "WHICH DOES NOT FIT: free some space first"
-    yield f"space: {size(found['space_needed'])} of {size(found['space_free'])} free, {room}"
+    yield f"space: {size_words(found['space_needed'])} of {size_words(found['space_free'])} free, {room}"
     for word in ("labelled", "individuals", "detections", "sites", "visits"):
         if found.get(word):
             yield f"{word}: {found[word]:,}"
@@ -41,6 +43,8 @@ def result_lines(found: Mapping[str, Any]) -> Iterator[str]:
     told = [f"{found[word]:,} {word}" for word in ("reviews", "annotations", "predictions") if found.get(word)]
     if told:
         yield f"with {', '.join(told)}"
+    if found.get("trusted") is False:
+        yield "versions may not be tested on its labels"
     if found.get("missing"):
         yield f"! {found['missing']:,} files are named and not there; the report lists them"
     for one in found.get("notices") or ():
@@ -48,6 +52,21 @@ def result_lines(found: Mapping[str, Any]) -> Iterator[str]:
     if found.get("state") != "done":
         yield f"{found['state']}: {found.get('reason') or 'the same command goes on where it ended'}"
     yield f"import {found['import']}"
+
+
+def list_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The imports of a project, a line each."""
+    if not found["imports"]:
+        yield "no import yet"
+    for one in found["imports"]:
+        said = [str(one[word]) for word in ("name", "source", "licence") if one.get(word)]
+        state = "withdrawn" if one["withdrawn"] else one["state"]
+        lost = one["rejected"] + one["failed"]
+        more = f", {lost:,} not taken" if lost else ""
+        yield (
+            f"{one['import']}  {one['began']:%Y-%m-%d}  {state}: {one['added']:,} added, "
+            f"{one['duplicates']:,} here already{more} ({one['format']})  {', '.join(said)}"
+        )
 
 
 def plain_lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -62,14 +81,6 @@ def plain_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _flat(value: Any) -> str:
     return ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, Mapping) else str(value)
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units, as disks are sold."""
-    for unit, factor in UNITS:
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count:.0f} bytes"
 
 
 def duration(seconds: float) -> str:

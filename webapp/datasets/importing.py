@@ -11,12 +11,12 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from webapp import queue
+from webapp import leases, queue
 from webapp.access import audit
 from webapp.access.actors import Actor
 from webapp.access.require import allowed, require
 from webapp.access.table import Action
-from webapp.datasets import import_lease, roots, sent_source, watch
+from webapp.datasets import roots, sent_source, watch
 from webapp.datasets.formats_known import check_format, format_of
 from webapp.datasets.import_job import TASK
 from webapp.datasets.models import Import, JobState
@@ -29,6 +29,8 @@ OPTIONS = ("images", "label", "encoding", "delimiter", "folders")
 """Options of the readers that a person may set."""
 ASKS = "asks"
 """Option of an import that waits for a person to look at its forecast."""
+TRUSTED = "trusted"
+"""Option of an upload: False when versions may not be tested on the labels that it brought."""
 NAME_LENGTH = 200
 
 
@@ -43,6 +45,7 @@ def start_import(
     in_place: bool = False,
     source: str = "",
     licence: str = "",
+    trusted: bool = True,
     kind: Upload.Kind = Upload.Kind.IMPORT,
     quiet_seconds: float = watch.QUIET_SECONDS,
     forecast: Mapping[str, Any] | None = None,
@@ -63,12 +66,7 @@ def start_import(
             row = _add(
                 actor,
                 project,
-                upload={
-                    "kind": kind,
-                    "name": real.name[:NAME_LENGTH],
-                    "source": source[:500],
-                    "licence": licence[:200],
-                },
+                upload={"kind": kind, "name": real.name[:NAME_LENGTH], **_facts(source, licence, trusted)},
                 root=str(real),
                 format=format,
                 in_place=in_place,
@@ -76,8 +74,11 @@ def start_import(
                 options=_kept(reader_options, kind, in_place, real, quiet_seconds),
                 forecast=dict(forecast or {}),
             )
-        elif row.state in (JobState.STOPPED, JobState.FAILED):
-            _set_going(row)
+        else:
+            if not trusted:
+                _describe(row.upload, trusted=False)
+            if row.state in (JobState.STOPPED, JobState.FAILED):
+                _set_going(row)
         if not here:
             queue.send(watch.TASK if kind == Upload.Kind.WATCH else TASK, row.pk, queue="io")
     return row
@@ -92,6 +93,7 @@ def receive_import(
     format: str = "",
     source: str = "",
     licence: str = "",
+    trusted: bool = True,
     asks: bool = False,
 ) -> Import:
     """An import of a zip, a table or a JSON file that was sent. With `asks` it is looked at first, and then waits."""
@@ -105,9 +107,8 @@ def receive_import(
             project,
             upload={
                 "kind": Upload.Kind.IMPORT,
-                "name": kept[:NAME_LENGTH],
-                "source": source[:500],
-                "licence": licence[:200],
+                "name": kept.removesuffix(".zip")[:NAME_LENGTH],
+                **_facts(source, licence, trusted),
             },
             uid=uid,
             root=f"sent:{received.sha256}",
@@ -116,6 +117,10 @@ def receive_import(
         )
         queue.send(TASK, row.pk, queue="io")
     return row
+
+
+def _facts(source: str, licence: str, trusted: bool) -> dict[str, Any]:
+    return {"source": source[:500], "licence": licence[:200], "options": {} if trusted else {TRUSTED: False}}
 
 
 def _kept(options: Mapping[str, str], kind: str, in_place: bool, real: Path, quiet_seconds: float) -> dict[str, Any]:
@@ -192,7 +197,7 @@ def imports_of(project: Project) -> QuerySet[Import]:
 def stop_import(*, actor: Actor, row: Import) -> Import:
     """End an import after the chunk that is being written; what came in stays, and it can go on later."""
     require(actor, Action.IMPORT, row.project)
-    stopped = Import.objects.filter(pk=row.pk, state__in=import_lease.UNDER_WAY).update(
+    stopped = Import.objects.filter(pk=row.pk, state__in=leases.UNDER_WAY).update(
         state=JobState.STOPPED, lease_token="", lease_until=None
     )
     row.refresh_from_db()
@@ -211,6 +216,7 @@ def resume_import(
     format: str = "",
     source: str | None = None,
     licence: str | None = None,
+    trusted: bool | None = None,
 ) -> Import:
     """Go on where it was stopped or failed; one that asks is answered by this, with another mapping perhaps."""
     require(actor, Action.IMPORT, row.project)
@@ -219,7 +225,7 @@ def resume_import(
         raise Conflict("This import was withdrawn: bring it back first.")
     if row.state == JobState.DONE:
         raise Conflict("This import is done. To take in what has been added to its source, start it anew.")
-    if row.state in import_lease.UNDER_WAY:
+    if row.state in leases.UNDER_WAY:
         return row
     if mapping is not None and row.counts.get("files"):
         raise Conflict("Part of it is in already: the meaning of its columns can no longer change. Withdraw it, then.")
@@ -231,19 +237,49 @@ def resume_import(
     if format:
         check_format(format)
         row.format = format
-    _describe(row.upload, source, licence)
+    _describe(row.upload, source=source, licence=licence, trusted=trusted)
     _set_going(row)
     watched = row.upload.kind == Upload.Kind.WATCH
     queue.send(watch.TASK if watched else TASK, row.pk, queue="io")
     return row
 
 
-def _describe(upload: Upload, source: str | None, licence: str | None) -> None:
+@transaction.atomic
+def describe_import(
+    *, actor: Actor, row: Import, source: str | None = None, licence: str | None = None, trusted: bool | None = None
+) -> Import:
+    """Change what is kept with an import. Snapshots that are frozen already stay as they are."""
+    require(actor, Action.IMPORT, row.project)
+    upload = Upload.objects.select_for_update().get(pk=row.upload_id)
+    _describe(upload, source=source, licence=licence, trusted=trusted)
+    row.upload = upload
+    said = {"source": source, "licence": licence, TRUSTED: trusted}
+    audit.record(
+        actor=actor,
+        action="describe import",
+        project_id=row.project_id,
+        subject=f"import:{row.uid}",
+        **{name: value for name, value in said.items() if value is not None},
+    )
+    return row
+
+
+def _describe(
+    upload: Upload, *, source: str | None = None, licence: str | None = None, trusted: bool | None = None
+) -> None:
     if source is not None:
         upload.source = source[:500]
     if licence is not None:
         upload.licence = licence[:200]
-    upload.save(update_fields=["source", "licence"])
+    if trusted is not None:
+        others = {name: value for name, value in upload.options.items() if name != TRUSTED}
+        upload.options = others if trusted else {**others, TRUSTED: False}
+    upload.save(update_fields=["source", "licence", "options"])
+
+
+def is_trusted(upload: Upload) -> bool:
+    """Whether versions may be tested on the labels that it brought."""
+    return upload.options.get(TRUSTED, True) is not False
 
 
 def _set_going(row: Import) -> None:
@@ -259,7 +295,7 @@ def discard_import(*, actor: Actor, row: Import) -> None:
     """Forget an import that has brought nothing yet."""
     require(actor, Action.IMPORT, row.project)
     row = Import.objects.select_for_update().select_related("upload").get(pk=row.pk)
-    if row.state in import_lease.UNDER_WAY or row.upload.items.filter(image__isnull=False).exists():
+    if row.state in leases.UNDER_WAY or row.upload.items.filter(image__isnull=False).exists():
         raise Conflict("Something of this import is in already: withdraw it instead, so that nothing is lost.")
     audit.record(actor=actor, action="discard import", project_id=row.project_id, subject=f"import:{row.uid}")
     upload = row.upload
@@ -279,7 +315,21 @@ def as_result(row: Import) -> dict[str, Any]:
         "state": str(row.state),
         "reason": row.reason,
         "checksum": Upload.objects.values_list("checksum", flat=True).get(pk=row.upload_id),
+        TRUSTED: is_trusted(row.upload),
         "notices": row.notices,
+    }
+
+
+def as_listed(row: Import) -> dict[str, Any]:
+    """The same with what tells it from other imports."""
+    upload = row.upload
+    return {
+        **as_result(row),
+        "name": upload.name,
+        "source": upload.source,
+        "licence": upload.licence,
+        "withdrawn": upload.state == Upload.State.WITHDRAWN,
+        "began": row.created_at,
     }
 
 

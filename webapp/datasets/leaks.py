@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 
 from training.contract import LEFT_OUT, ManifestLine
 from webapp.datasets.groups import ALWAYS, CHOICES
@@ -15,6 +15,7 @@ from webapp.datasets.models import Snapshot, SnapshotEntry
 from webapp.images.models import ImageState
 
 SHOWN = 50
+CLUSTER, SEQUENCE = "image__near_duplicate__cluster", "image__sequence"
 WORDS = {
     "cluster": "near-duplicates",
     "sequence": "burst",
@@ -101,15 +102,15 @@ def _counted(kind: str, count: int) -> str:
 def present_state(snapshot: Snapshot) -> dict[str, Any]:
     """What has become of a snapshot: leaks by what is known now, withdrawn images, labels that changed since."""
     used = SnapshotEntry.objects.filter(snapshot=snapshot).exclude(part=LEFT_OUT)
-    clusters = _straddling(used, "image__near_duplicate__cluster")
-    sequences = _straddling(used, "image__sequence")
+    clusters = _straddling(used, CLUSTER)
+    sequences = _straddling(used, SEQUENCE)
     withdrawn = used.filter(image__withdrawn_at__isnull=False)
     told = snapshot.leak_report.get("counts", {})
     return {
         "leaks": len(clusters) + len(sequences),
         "known": sum(told.get(kind, 0) for kind in ALWAYS),
-        "clusters": [_shown(used, "image__near_duplicate__cluster", value) for value in clusters[:SHOWN]],
-        "sequences": [_shown(used, "image__sequence", value) for value in sequences[:SHOWN]],
+        "clusters": [_shown(used, CLUSTER, value) for value in clusters[:SHOWN]],
+        "sequences": [_shown(used, SEQUENCE, value) for value in sequences[:SHOWN]],
         "withdrawn": sum(n for _, n in _by(withdrawn, "part")),
         "withdrawn_by_part": dict(_by(withdrawn, "part")),
         "withdrawn_by_source": [
@@ -120,10 +121,21 @@ def present_state(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def straddling_now(snapshot: Snapshot) -> list[tuple[str, dict[str, Any]]]:
+    """Near-duplicates and sequences that lie in several parts by what is known now, each with its kind."""
+    used = SnapshotEntry.objects.filter(snapshot=snapshot).exclude(part=LEFT_OUT)
+    return [
+        (kind, _shown(used, key, value))
+        for kind, key in (("cluster", CLUSTER), ("sequence", SEQUENCE))
+        for value in _straddling(used, key)[:SHOWN]
+    ]
+
+
 def _straddling(used: QuerySet[SnapshotEntry], key: str) -> list[int]:
-    """Values of `key` whose images lie in several parts."""
-    rows = used.filter(**{f"{key}__isnull": False}).values_list(key).order_by(key)
-    return [value for value, _ in rows.annotate(parts=Count("part", distinct=True)).filter(parts__gt=1)]
+    """Values of `key` whose images lie in several parts. Least and greatest need no sorting."""
+    rows = used.filter(**{f"{key}__isnull": False}).values_list(key).order_by()
+    several = rows.annotate(least=Min("part"), most=Max("part")).filter(least__lt=F("most"))
+    return sorted(value for value, *_ in several)
 
 
 def _shown(used: QuerySet[SnapshotEntry], key: str, value: int) -> dict[str, Any]:

@@ -25,10 +25,11 @@ def key_of(digest: str) -> str:
 
 
 def write(
-    head: ManifestHead, lines: Iterable[ManifestLine], *, before_keeping: Callable[[], None] = lambda: None
+    head: ManifestHead, lines: Iterable[ManifestLine | str], *, before_keeping: Callable[[], None] = lambda: None
 ) -> str:
     """Write a manifest beside its place, durably, then rename it; returns its digest. The same data is one file.
 
+    A line may be given as its text.
     What `before_keeping` raises, once all lines were seen, leaves nothing behind.
     """
     folder = Path(settings.STORE_DIR) / FOLDER
@@ -75,10 +76,10 @@ def texts(snapshot: Snapshot) -> Iterator[bytes]:
             yield piece
 
 
-def _texts(head: ManifestHead, lines: Iterable[ManifestLine]) -> Iterator[str]:
+def _texts(head: ManifestHead, lines: Iterable[ManifestLine | str]) -> Iterator[str]:
     yield contract.head_text(head)
     for line in lines:
-        yield contract.line_text(line)
+        yield line if isinstance(line, str) else contract.line_text(line)
 
 
 def _sync(folder: Path) -> None:

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from webapp.images.models import Image, Upload
+from webapp.leases import LeasedRow
 from webapp.projects.models import Label, Project
 from webapp.versions.models import Pipeline
 
@@ -24,7 +25,7 @@ class JobState(models.TextChoices):
     STOPPED = "stopped", "stopped"
 
 
-class Import(models.Model):
+class Import(LeasedRow):
     """An import while it runs and what came of it; its files are the items of its upload. The work item itself.
 
     `cursor` counts the source's images that are dealt with, in the source's own order, so that another worker, or the
@@ -52,12 +53,7 @@ class Import(models.Model):
     counts = models.JSONField(default=dict, blank=True)
     notices = models.JSONField(default=list, blank=True, help_text="What a person should know: synonyms, missing files")
     cursor = models.BigIntegerField(default=0)
-    reason = models.TextField(blank=True)
-    lease_token = models.CharField(max_length=32, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    done_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [
@@ -115,7 +111,7 @@ class SnapshotEntry(models.Model):
         return f"{self.part}: image {self.image_id}"
 
 
-class Freezing(models.Model):
+class Freezing(LeasedRow):
     """A snapshot on its way, or one that was refused and why. The work item itself; a dry run only counts."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -130,12 +126,7 @@ class Freezing(models.Model):
     total = models.BigIntegerField(default=0)
     report = models.JSONField(default=dict, blank=True, help_text="Parts, leaks and what was left out")
     code = models.CharField(max_length=40, blank=True)
-    reason = models.TextField(blank=True)
-    lease_token = models.CharField(max_length=32, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    done_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [
@@ -147,7 +138,7 @@ class Freezing(models.Model):
         return f"freezing {self.uid} ({self.state})"
 
 
-class Export(models.Model):
+class Export(LeasedRow):
     """A file or folder made for somebody to take away, with what could not be put in and why. The work item itself."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -163,13 +154,8 @@ class Export(models.Model):
     left_out = models.JSONField(default=list, blank=True, help_text="What cannot be exported, and why")
     done = models.BigIntegerField(default=0)
     total = models.BigIntegerField(default=0)
-    reason = models.TextField(blank=True)
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    lease_token = models.CharField(max_length=32, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    done_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [

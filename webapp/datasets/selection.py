@@ -1,7 +1,7 @@
 """Which images of a project: the filters of the grid, the same for pages, REST, bulk acts, exports and links.
 
-Every filter walks an index of ImageState in the order asked for, or is bounded: a search in paths looks through the
-newest `TEXT_WITHIN` images.
+Every filter walks an index of ImageState in the order asked for, but for the search in paths: lists go through it a
+piece at a time (`narrowed_by_text`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from webapp.projects.labels import label_by_key_or_name
 from webapp.projects.models import Individual, Label, Project, Site, Visit
 from webapp.reviews import quality
 from webapp.reviews.models import Finding, NearDuplicate
+from webapp.reviews.near_duplicates import clusters_of
 from webapp.versions.models import Pipeline
 
 ORDERS: dict[str, tuple[str, ...]] = {
@@ -34,9 +35,10 @@ ORDERS: dict[str, tuple[str, ...]] = {
 }
 NOTHING = "-"
 """Stands for "has none" where a filter names a row: no label, no site. `none` does too, unless a label has that key."""
+ANY = "any"
+"""As a cluster of near-duplicates: whichever."""
 VERIFIED = "verified"
 """As a source: what people said, here or where an import comes from."""
-TEXT_WITHIN = 100_000
 LONGEST = 200
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -64,9 +66,10 @@ class Selection:
     version: int | None = None
     failed: bool | None = None
     damaged: bool | None = None
+    timed: bool | None = None
     finding: str = ""
     group: int | None = None
-    cluster: int | None = None
+    cluster: int | str | None = None
     quality: str = ""
     snapshot: str = ""
     snapshot_part: str = ""
@@ -119,11 +122,13 @@ def _value(name: str, given: Any) -> Any:
         raise _unfit(name, text, f"at most {LONGEST} characters")
     if name in ("above", "below"):
         return _number(name, text)
+    if name == "cluster" and text == ANY:
+        return text
     if name in ("version", "group", "cluster"):
         if not text.isascii() or not text.isdigit() or len(text) > 18:
             raise _unfit(name, text, "a whole number")
         return int(text)
-    if name in ("failed", "damaged"):
+    if name in ("failed", "damaged", "timed"):
         if text.lower() not in YES + NO:
             raise _unfit(name, text, "1 or 0")
         return text.lower() in YES
@@ -189,7 +194,7 @@ def apply(project: Project, selection: Selection) -> Rows:
     if selection.order == "priority" and not selection.review_state:
         rows = rows.filter(review_state=ImageState.ReviewState.UNREVIEWED)
     if selection.text:
-        rows = _with_text(rows, project, selection.text)
+        rows = narrowed_by_text(rows, selection.text)
     return rows.order_by(*ORDERS[selection.order])
 
 
@@ -267,8 +272,17 @@ def _of_finding(rows: Rows, project: Project, kind: str, group: int | None) -> R
     return rows.filter(pk__in=found.values("image_id"))
 
 
-def _of_cluster(rows: Rows, project: Project, cluster: int) -> Rows:
-    return rows.filter(pk__in=NearDuplicate.objects.filter(project=project, cluster=cluster).values("image_id"))
+def _of_cluster(rows: Rows, project: Project, cluster: int | str) -> Rows:
+    found = NearDuplicate.objects.filter(project=project)
+    of_any = cluster == ANY
+    chosen = (
+        found.filter(cluster__in=clusters_of(project).values("cluster")) if of_any else found.filter(cluster=cluster)
+    )
+    return rows.filter(pk__in=chosen.values("image_id"))
+
+
+def _of_time(rows: Rows, _: Project, timed: bool) -> Rows:
+    return rows.filter(captured_at_utc__isnull=not timed)
 
 
 def _of_snapshot(rows: Rows, project: Project, uid: str, part: str) -> Rows:
@@ -279,11 +293,17 @@ def _of_snapshot(rows: Rows, project: Project, uid: str, part: str) -> Rows:
     return rows.filter(Exists(entries.filter(part=part) if part else entries))
 
 
-def _with_text(rows: Rows, project: Project, text: str) -> Rows:
-    newest = ImageState.objects.filter(project=project).order_by("-image_id").values_list("pk", flat=True)
-    first = newest[TEXT_WITHIN : TEXT_WITHIN + 1].first() or 0
-    found = Image.objects.filter(project=project, pk__gt=first, path__icontains=text)
-    return rows.filter(pk__gt=first, pk__in=found.values("pk"))
+def narrowed_by_text(rows: Rows, text: str, *, ids: tuple[int | None, int | None] | None = None) -> Rows:
+    """No index serves a part of a path, so each of `rows` may have to be looked at.
+
+    Where `rows` are those within a range of `ids` (None: open at that end), just these paths are read, in their order.
+    """
+    if ids is None:
+        return rows.filter(image__path__icontains=text)
+    images, (least, most) = Image.objects.filter(path__icontains=text), ids
+    images = images.filter(pk__gte=least) if least is not None else images
+    images = images.filter(pk__lte=most) if most is not None else images
+    return rows.filter(pk__in=images.values("pk"))
 
 
 FILTERS: dict[str, Callable[[Rows, Project, Any], Rows]] = {
@@ -304,6 +324,7 @@ FILTERS: dict[str, Callable[[Rows, Project, Any], Rows]] = {
     "version": _of_version,
     "failed": _of_failure,
     "damaged": _exact("damaged"),
+    "timed": _of_time,
     "cluster": _of_cluster,
     "quality": _of_quality,
 }

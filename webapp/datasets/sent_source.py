@@ -10,10 +10,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
 
+from webapp.datasets.formats.paths import is_image
 from webapp.datasets.models import Import, JobState
 from webapp.errors import OspreyError
 from webapp.images import zips
@@ -116,15 +119,25 @@ def _is_unpacked(row: Import) -> bool:
 
 
 def _inner(files: Path) -> Path:
-    """People zip a folder: the one that holds everything is the source."""
+    """People zip a folder: the one that holds everything is the source. One in it with only pictures is a label."""
     here = files
-    while len(inner := list(here.iterdir())) == 1 and inner[0].is_dir():
-        here = inner[0]
+    while (only := _only_folder(here)) is not None and (here == files or not _holds_pictures_alone(only)):
+        here = only
     return here
 
 
+def _only_folder(folder: Path) -> Path | None:
+    inner = list(islice(folder.iterdir(), 2))
+    return inner[0] if len(inner) == 1 and inner[0].is_dir() else None
+
+
+def _holds_pictures_alone(folder: Path) -> bool:
+    return all(is_image(path.name) and path.is_file() for path in folder.iterdir())
+
+
 def _unpack(row: Import, sent: Path, files: Path, renew: Renew) -> None:
-    bounds = limits()
+    # A table or JSON of a million pictures is larger than any picture; pictures are measured when they are stored.
+    bounds = replace(limits(), entry_bytes=settings.MAX_ZIP_BYTES)
     renewed = time.monotonic()
     refused: list[Item] = []
     try:

@@ -10,13 +10,12 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 
+from webapp import leases
 from webapp.datasets.formats.paths import walk
 from webapp.datasets.formats.reading import counted
 from webapp.datasets.formats.records import Forecast, Head, ImageRecord
-from webapp.datasets.import_lease import UNDER_WAY
 from webapp.datasets.models import Import
 from webapp.images.models import Item, Upload
 from webapp.images.paths import normalise_path
@@ -50,8 +49,7 @@ class FolderSource:
 
 def to_look_at() -> QuerySet[Import]:
     """Watched folders that nobody is looking at."""
-    free = Q(lease_until=None) | Q(lease_until__lt=Now())
-    return Import.objects.filter(free, state__in=UNDER_WAY, upload__kind=Upload.Kind.WATCH).order_by("pk")
+    return leases.free(Import.objects.filter(upload__kind=Upload.Kind.WATCH))
 
 
 def at_rest(row: Import, records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:

@@ -18,11 +18,11 @@ from webapp.access import audit
 from webapp.access.actors import Actor
 from webapp.access.require import require
 from webapp.access.table import Action
-from webapp.datasets.import_lease import UNDER_WAY
 from webapp.datasets.models import Import
 from webapp.errors import Conflict
 from webapp.images import states
 from webapp.images.models import Archive, Image, ImageState, Item, Upload
+from webapp.leases import UNDER_WAY
 from webapp.reviews import standing
 from webapp.reviews.models import Review
 

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from webapp.leases import LeasedRow
 from webapp.projects.models import Individual, Label, Project, Site, Visit
 
 
@@ -200,7 +201,7 @@ class Item(models.Model):
         return self.path
 
 
-class Archive(models.Model):
+class Archive(LeasedRow):
     """A zip of an upload while it is unpacked; the work item itself.
 
     waiting -> leased(token, until, attempts) -> done | failed. `cursor` counts the entries that are dealt with, in the
@@ -219,15 +220,10 @@ class Archive(models.Model):
     size = models.PositiveBigIntegerField(editable=False)
     storage_key = models.CharField(max_length=200, editable=False)
     state = models.CharField(max_length=7, choices=State, default=State.WAITING)
-    reason = models.TextField(blank=True)
     entries = models.PositiveIntegerField(null=True, blank=True, help_text="Known once its table was read")
     cursor = models.PositiveIntegerField(default=0)
     unpacked_bytes = models.PositiveBigIntegerField(default=0)
-    lease_token = models.CharField(max_length=32, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    done_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["upload", "sha256"], name="archive_once_per_upload")]

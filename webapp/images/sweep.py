@@ -10,7 +10,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError
 
-from webapp import queue
+from webapp import leases, queue
 from webapp.access.actors import SYSTEM
 from webapp.images import unpack
 from webapp.images.arrange import TASK as ARRANGE
@@ -49,7 +49,7 @@ def remove_orphaned_zips(*, older_than: float = STALE_SECONDS) -> int:
     folder = Path(settings.STORE_DIR) / unpack.FOLDER
     if not folder.is_dir():
         return 0
-    under_way = set(Archive.objects.filter(state__in=unpack.UNDER_WAY).values_list("storage_key", flat=True))
+    under_way = set(Archive.objects.filter(state__in=leases.UNDER_WAY).values_list("storage_key", flat=True))
     unknown = [path for path in folder.iterdir() if f"{unpack.FOLDER}/{path.name}" not in under_way]
     return sum(_remove_if_stale(path, older_than) for path in unknown)
 

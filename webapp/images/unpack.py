@@ -6,17 +6,14 @@ Unpacking itself is in `webapp.predictions.unpack`, since each entry becomes a p
 from __future__ import annotations
 
 import os
-import secrets
-from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from webapp import queue
+from webapp import leases, queue
 from webapp.access.actors import Actor
 from webapp.access.require import require
 from webapp.access.table import Action
@@ -29,13 +26,7 @@ from webapp.images.uploads import ACCEPTING, settle_never_came
 
 TASK = "webapp.predictions.tasks_io.unpack"
 FOLDER = "incoming-zips"
-GIVE_UP_AFTER = 3
 State = Archive.State
-UNDER_WAY = (State.WAITING, State.LEASED)
-
-
-class LeaseLost(Exception):
-    """Another worker has this archive now: leave it, and write nothing more of it."""
 
 
 def is_zip(path: Path) -> bool:
@@ -95,26 +86,19 @@ def path_of(archive: Archive) -> Path:
 
 
 def to_unpack() -> QuerySet[Archive]:
-    """Archives that nobody is at work on: new ones, those whose worker is gone, and those that have paused enough."""
-    free = Q(lease_until=None) | Q(lease_until__lt=Now())
-    return Archive.objects.filter(free, state__in=UNDER_WAY).order_by("pk")
+    """Archives that nobody is at work on."""
+    return leases.free(Archive.objects.all())
 
 
 def lease(archive_id: int) -> Archive | None:
-    """Take an archive for LEASE_SECONDS, or None when another worker has it or nothing is left to do.
+    """Take an archive, or None when another worker has it or nothing is left to do.
 
     One that ended three workers without an entry done in between fails instead.
     """
-    token = secrets.token_hex(16)
-    taken = (
-        to_unpack()
-        .filter(pk=archive_id)
-        .update(state=State.LEASED, lease_token=token, lease_until=_lease_end(), attempts=F("attempts") + 1, reason="")
-    )
-    if not taken:
+    if not leases.take(to_unpack(), archive_id, reason=""):
         return None
     archive = Archive.objects.select_related("upload__project", "upload__created_by", "item").get(pk=archive_id)
-    if archive.attempts > GIVE_UP_AFTER:
+    if leases.is_worn_out(archive):
         fail(
             archive,
             code="ended-worker",
@@ -129,33 +113,22 @@ def renew(archive: Archive) -> None:
     before = Archive.objects.values_list("cursor", flat=True).get(pk=archive.pk)
     if archive.cursor > before:
         archive.attempts = 1
-    _update(
-        archive,
-        lease_until=_lease_end(),
-        cursor=archive.cursor,
-        unpacked_bytes=archive.unpacked_bytes,
-        attempts=archive.attempts,
-    )
+    leases.renew(archive, **_how_far(archive), attempts=archive.attempts)
 
 
 def release(archive: Archive, *, reason: str = "") -> None:
     """Give it back unfinished, in good order. With a `reason` it pauses for a while, since nothing would change."""
-    _update(
-        archive,
-        state=State.WAITING,
-        lease_token="",
-        lease_until=_lease_end() if reason else None,
-        cursor=archive.cursor,
-        unpacked_bytes=archive.unpacked_bytes,
-        attempts=0,
-        reason=reason,
-    )
+    leases.release(archive, reason=reason, **_how_far(archive))
+
+
+def _how_far(archive: Archive) -> dict[str, int]:
+    return {"cursor": archive.cursor, "unpacked_bytes": archive.unpacked_bytes}
 
 
 @transaction.atomic
 def finish(archive: Archive) -> None:
     """Every entry is an item now; the zip itself is no longer kept."""
-    _update(archive, state=State.DONE, lease_token="", lease_until=None, cursor=archive.cursor, done_at=Now())
+    leases.end(archive, State.DONE, cursor=archive.cursor)
     Item.objects.filter(pk=archive.item_id).update(
         state=Item.State.DONE, code=ARCHIVE, reason=f"Unpacked: {archive.entries:,} entries.", changed_at=timezone.now()
     )
@@ -165,7 +138,7 @@ def finish(archive: Archive) -> None:
 @transaction.atomic
 def fail(archive: Archive, *, code: str, reason: str) -> None:
     """Stop for good with a reason; what was unpacked stays, what was not is settled with that reason."""
-    _update(archive, state=State.FAILED, lease_token="", lease_until=None, reason=reason, done_at=Now())
+    leases.end(archive, State.FAILED, reason=reason)
     now = timezone.now()
     Item.objects.filter(pk=archive.item_id).update(state=Item.State.FAILED, code=code, reason=reason, changed_at=now)
     archive.upload.items.filter(path__startswith=f"{archive.item.path}/", state=Item.State.EXPECTED).update(
@@ -179,7 +152,7 @@ def _settle_upload(archive: Archive, *, reason: str) -> None:
     upload = Upload.objects.select_for_update().get(pk=archive.upload_id)
     if reason:
         upload.reason = "\n".join(filter(None, [upload.reason, reason]))
-    if upload.archives.filter(state__in=UNDER_WAY).exists():
+    if upload.archives.filter(state__in=leases.UNDER_WAY).exists():
         upload.state = Upload.State.WORKING
     else:
         if upload.closed_at is not None:
@@ -196,17 +169,6 @@ def _is_all_lost(upload: Upload) -> bool:
     if not upload.archives.filter(state=State.FAILED).exists():
         return False
     return not upload.items.filter(state__in=good).exclude(archive__isnull=False).exists()
-
-
-def _update(archive: Archive, **values: object) -> None:
-    """Write only while the lease is ours."""
-    held = Archive.objects.filter(pk=archive.pk, state=State.LEASED, lease_token=archive.lease_token)
-    if not held.update(**values):
-        raise LeaseLost(str(archive))
-
-
-def _lease_end() -> object:
-    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 
 def _item_of(upload: Upload, path: str, received: ReceivedFile) -> Item:

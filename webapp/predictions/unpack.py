@@ -18,7 +18,7 @@ from typing import BinaryIO
 from django.conf import settings
 from django.db import transaction
 
-from webapp import events
+from webapp import events, leases
 from webapp.access.actors import Actor, Via
 from webapp.errors import OspreyError
 from webapp.images import unpack as archives
@@ -92,7 +92,7 @@ def unpack(archive_id: int, *, seconds: float = SLICE_SECONDS, bounds: zips.ZipL
     except Paused as pause:
         log.warning("%s waits: %s", archive, pause)
         archives.release(archive, reason=str(pause))
-    except archives.LeaseLost:
+    except leases.LeaseLost:
         log.warning("%s: another worker has taken over", archive)
     return False
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +15,7 @@ from webapp.errors import Invalid
 from webapp.projects.labels import ensure_labels
 from webapp.projects.models import Label, LabelName, Project
 from webapp.projects.names import fold, key_from
+from webapp.projects.pasted import cells_of
 
 MOST_ROWS = 50_000
 KINDS = frozenset(Label.Kind.values)
@@ -48,13 +47,16 @@ class Tree:
 def read_tree(project: Project, text: str) -> Tree:
     """Columns: `name`; if wanted `scientific_name`, `parent` (a name), `kind`, `synonyms` (a|b), `name:sw` for a local
     name by language, and `id:gbif`, `id:worms` for ids that others use."""
-    first = text.strip("\ufeff\n\r").split("\n", 1)[0]
-    reader = csv.DictReader(io.StringIO(text.strip("\ufeff\n\r")), delimiter=max("\t;,", key=first.count))
-    columns = {fold(name or ""): name for name in reader.fieldnames or []}
+    table = cells_of(text)
+    _, heading = next(table, (0, []))
+    columns = {fold(name): place for place, name in enumerate(heading)}
     if "name" not in columns:
-        raise Invalid(f"The first line must name the columns, among them `name`. It reads: {first[:200] or 'nothing'}.")
+        raise Invalid(
+            "The first line must name the columns, among them `name`. "
+            f"It reads: {', '.join(heading)[:200] or 'nothing'}."
+        )
     keys = {fold(label.name): label.key for label in project.labels.all()}
-    lines = [(reader.line_num, _cells(columns, row)) for row in reader]
+    lines = [(number, _cells(columns, cells)) for number, cells in table]
     lines = [(number, cells) for number, cells in lines if cells["name"]]
     if len(lines) > MOST_ROWS:
         raise Invalid(f"{len(lines):,} labels in one table: at most {MOST_ROWS:,}.")
@@ -102,8 +104,8 @@ def _add_local_names(labels: Mapping[str, Label], rows: Sequence[TreeRow]) -> No
             LabelName.objects.filter(label=labels[row.key], name=name, language="").update(language=language)
 
 
-def _cells(columns: Mapping[str, str | None], row: Mapping[str | None, str | None]) -> dict[str, str]:
-    return {plain: " ".join((row.get(name) or "").split()) for plain, name in columns.items()}
+def _cells(columns: Mapping[str, int], cells: Sequence[str]) -> dict[str, str]:
+    return {name: " ".join(cells[place].split()) if place < len(cells) else "" for name, place in columns.items()}
 
 
 def _row(number: int, cells: Mapping[str, str], keys: Mapping[str, str], problems: list[str]) -> TreeRow:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from webapp.access.table import Action
 from webapp.errors import Invalid
 from webapp.projects.models import Project, Site, Visit
 from webapp.projects.names import fold
+from webapp.projects.pasted import cells_of
 
 MOST_ROWS = 20_000
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -69,8 +68,8 @@ class _Line:
 
 def read_visits(project: Project, text: str) -> VisitsTable:
     """Read a pasted table with a heading line; commas, semicolons or tabs. Times without a zone are the site's."""
-    reader = csv.reader(io.StringIO(text.strip("\ufeff\n\r")), delimiter=_delimiter(text))
-    heading = [cell.strip() for cell in next(reader, [])]
+    lines = cells_of(text)
+    _, heading = next(lines, (0, []))
     columns = _columns(heading)
     if "name" not in columns and "site" not in columns:
         raise Invalid(
@@ -80,14 +79,12 @@ def read_visits(project: Project, text: str) -> VisitsTable:
     zones = {fold(site.name): site.time_zone for site in project.sites.all()}
     rows: list[VisitRow] = []
     problems: list[str] = []
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
+    for number, cells in lines:
         if len(rows) >= MOST_ROWS:
             raise Invalid(f"More than {MOST_ROWS:,} visits in one table: send it in parts.")
-        named = {meaning: cells[place].strip() for meaning, place in columns.items() if place < len(cells)}
+        named = {meaning: cells[place] for meaning, place in columns.items() if place < len(cells)}
         zone = named.get("time_zone") or zones.get(fold(named.get("site", ""))) or project.time_zone
-        line = _Line(reader.line_num, named, zone)
+        line = _Line(number, named, zone)
         row = _row(line)
         problems += line.problems
         if not line.problems:
@@ -195,8 +192,3 @@ def _columns(heading: list[str]) -> dict[str, int]:
         if places:
             found[meaning] = places[0]
     return found
-
-
-def _delimiter(text: str) -> str:
-    first = text.strip("\ufeff\n\r").split("\n", 1)[0]
-    return max("\t;,", key=first.count)

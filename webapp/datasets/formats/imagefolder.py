@@ -60,9 +60,16 @@ def open_folder(root: Path, options: Mapping[str, Any]) -> Source:
         name=root.name,
         labels=label_records(label for _, label, _ in said),
         sites=tuple(SiteRecord(site) for site in dict.fromkeys(site for *_, site in said) if site),
-        notices=layout.notices,
+        notices=(*layout.notices, *_tables_beside(root)),
     )
     return ReadSource(head, lambda _measure: _read(root, layout))
+
+
+def _tables_beside(root: Path) -> Iterator[str]:
+    """A table that nothing names pictures in is not read with the folders, and that is said."""
+    for path in sorted(root.iterdir()):
+        if path.suffix.lower() in (".csv", ".tsv") and path.is_file():
+            yield f"{path.name} lies beside the folders and is not read: choose the format csv for it."
 
 
 def _read(root: Path, layout: Layout) -> Iterator[ImageRecord]:

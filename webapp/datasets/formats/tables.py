@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ from webapp.datasets.formats.values import (
 UNKNOWN_INDIVIDUAL = "new_whale"
 WHALE_LABEL = "Fluke"
 ENDINGS = (".csv", ".tsv", ".txt")
+MOST_BASES = 100
+"""Of the folders beside a table, so many are tried as the one its names start from."""
 _BOX = re.compile(r"^[\[(]?\s*([^\s,]+)[\s,]+([^\s,]+)[\s,]+([^\s,]+)[\s,]+([^\s,\])]+)\s*[\])]?$")
 _SIDES = ("x", "y", "width", "height")
 _CORNERS = ("x", "y", "x_max", "y_max")
@@ -59,7 +61,8 @@ def open_csv(root: Path, options: Mapping[str, Any]) -> Source:
     `delimiter`. `root` is the table, or a folder that holds one.
     """
     known_options(options, "mapping", "images", "label", "encoding", "delimiter")
-    file = root if root.is_file() else the_table_in(root)
+    given = {str(column) for column, meaning in dict(options.get("mapping") or {}).items() if meaning}
+    file = root if root.is_file() else the_table_in(root, given)
     asked = {key: str(options[key]) for key in ("encoding", "delimiter") if options.get(key)}
     table = open_table(file, **asked)
     mapping = dict(options.get("mapping") or columns.suggest(table.header))
@@ -67,10 +70,14 @@ def open_csv(root: Path, options: Mapping[str, Any]) -> Source:
     return reader.source()
 
 
-def the_table_in(folder: Path) -> Path:
-    """The one table of a folder that names pictures; SourceError lists them when it is not clear."""
+def the_table_in(folder: Path, given: Set[str] = frozenset()) -> Path:
+    """The one table of a folder that names pictures, or has the `given` columns; SourceError lists them when it is
+    not clear.
+    """
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
-    fitting = [path for path in found if "path" in columns.suggest(open_table(path).header).values()]
+    fitting = [path for path in found if _names_pictures(open_table(path).header, given)]
+    if not fitting and len(found) == 1:
+        return found[0]
     if len(fitting) == 1 or (fitting and fitting[0].stem in ("labels", "images")):
         return fitting[0]
     if len(fitting) > 1:
@@ -80,6 +87,10 @@ def the_table_in(folder: Path) -> Path:
         names = ", ".join(path.name for path in fitting)
         raise SourceError(f"{folder} holds several tables: {names}. Import one of them by its own path.")
     raise SourceError(f"{folder} holds no table whose columns name pictures. Give the table and a mapping of columns.")
+
+
+def _names_pictures(header: Sequence[str], given: Set[str]) -> bool:
+    return given <= set(header) if given else "path" in columns.suggest(header).values()
 
 
 class _Reader:
@@ -116,7 +127,8 @@ class _Reader:
 
     def _find_pictures(self, images: str) -> Pictures:
         parent = self._table.file.parent
-        bases = (self._table.file.stem, "images", "train", "test", "imgs", "data")
+        beside = sorted(path.name for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+        bases = (self._table.file.stem, "images", "train", "test", "imgs", "data", *beside[:MOST_BASES])
         names = (self._path(row) for row in self._table.rows())
         return pictures_for(parent, names, images=images, bases=bases)
 

@@ -67,7 +67,7 @@ class _Deployments:
         key = (record.site, record.visit)
         if key not in self.known:
             site = self._sites.get(record.site)
-            if site is None or site.latitude is None or site.longitude is None:
+            if site is None or not _is_on_earth(site):
                 return None
             visit = self._visits.get(key) or VisitRecord(record.visit, record.site)
             self.known[key] = _Deployment(self._new_id(site.name, record.visit), site, visit)
@@ -81,6 +81,16 @@ class _Deployments:
             name = f"{wanted} ({number})"
         self.ids.add(name)
         return name
+
+
+def _is_on_earth(site: SiteRecord) -> bool:
+    """Whether its coordinates are there and can be, in degrees of WGS 84."""
+    return (
+        site.latitude is not None
+        and site.longitude is not None
+        and -90 <= site.latitude <= 90
+        and -180 <= site.longitude <= 180
+    )
 
 
 def write(job: Job, images: Iterable[ImageRecord], options: Mapping[str, Any]) -> None:

@@ -20,10 +20,12 @@ from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 from webapp.reviews import analysis, quality
 from webapp.reviews.models import Analysis
+from webapp.reviews.near_duplicates import all_clusters
 
 EXAMPLES = """Examples:
   health --project ten-animals
-  health --project whales --quick --json"""
+  health --project whales --quick --json
+  health --project whales --duplicates"""
 LOOK_SECONDS = 0.5
 
 
@@ -37,6 +39,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--quick", action="store_true", help="no network: what still waits is measured, not embedded"
         )
+        parser.add_argument("--duplicates", action="store_true", help="list the near-duplicates, cluster by cluster")
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,6 +53,8 @@ class Command(BaseCommand):
         except OspreyError as error:
             raise CommandError(error.what) from error
         report = whole_health(project, done)
+        if options["duplicates"]:
+            report["near_duplicates"] = list(all_clusters(project))
         if options["json"]:
             self.stdout.write(json.dumps(report, ensure_ascii=False))
         else:
@@ -114,6 +119,7 @@ def in_words(project: Project, report: dict[str, Any]) -> list[str]:
     lines += [f"  {one['images']:>9,}  {one['name']}" for one in report["most_common"]]
     lines += [
         f"near-duplicates: {report['duplicate_images']:,} images in {report['duplicate_clusters']:,} clusters",
+        *(f"  {_cluster(one)}" for one in report.get("near_duplicates", ())),
         f"suspect labels: {report['suspects']:,}; near-duplicates that disagree: {report['duplicates_disagree']:,}",
         f"looks new: {report['looks_new']:,}; perhaps a rare label: {report['rare']:,}",
         "quality: " + ", ".join(f"{count:,} {quality.WORDS[kind]}" for kind, count in report["quality"].items()),
@@ -121,6 +127,12 @@ def in_words(project: Project, report: dict[str, Any]) -> list[str]:
         f"labels under the minimum: {len(report['wanted']):,}",
     ]
     return lines
+
+
+def _cluster(one: dict[str, Any]) -> str:
+    paths = [image["path"] or f"image {image['id']}" for image in one["images"]]
+    more = one["count"] - len(paths)
+    return f"{one['cluster']}: {', '.join(paths)}" + (f" and {more:,} more" if more else "")
 
 
 def _leak(one: dict[str, Any]) -> str:

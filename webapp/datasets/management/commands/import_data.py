@@ -16,10 +16,11 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from webapp import leases
 from webapp.access.actors import OPERATOR
 from webapp.datasets import forecasting, import_job, import_lease, importing, in_place, watch, withdraw
 from webapp.datasets.formats.opening import READERS
-from webapp.datasets.import_told import forecast_lines, plain_lines, result_lines
+from webapp.datasets.import_told import forecast_lines, list_lines, plain_lines, result_lines
 from webapp.datasets.models import Import, JobState
 from webapp.errors import NotFound, OspreyError
 from webapp.images.models import Upload
@@ -63,6 +64,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--source", default="", help="where the data is from, in your words")
         parser.add_argument("--licence", default="", help="under which licence it may be used")
+        parser.add_argument("--untrusted", action="store_true", help="versions may not be tested on its labels")
         parser.add_argument("--watch", action="store_true", help="take in each new file of the folder, until Ctrl-C")
         parser.add_argument(
             "--quiet", type=float, default=watch.QUIET_SECONDS, metavar="SECONDS",
@@ -71,6 +73,8 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="the imports of a project")
         parser.add_argument("--withdraw", metavar="UID", help="take back an import, or any upload, as a whole")
         parser.add_argument("--bring-back", metavar="UID", help="undo a withdrawal")
+        parser.add_argument("--trust", metavar="UID", help="versions may be tested on the labels of that import")
+        parser.add_argument("--distrust", metavar="UID", help="versions may no longer be tested on its labels")
         parser.add_argument("--check", action="store_true", help="read all originals that lie in place, and compare")
         parser.add_argument(
             "--find-again", action="store_true", help="look under PATH for originals that are no longer in their place"
@@ -86,11 +90,17 @@ class Command(BaseCommand):
     def _act(self, asked: dict[str, Any]) -> None:
         if asked["withdraw"] or asked["bring_back"]:
             self._say(asked, _move(asked))
+        elif asked["trust"] or asked["distrust"]:
+            row = importing.import_by_uid(OPERATOR, asked["trust"] or asked["distrust"])
+            row = importing.describe_import(actor=OPERATOR, row=row, trusted=bool(asked["trust"]))
+            self._say(asked, importing.as_result(row), result_lines)
         elif not asked["project"]:
             raise CommandError("--project is needed: its short name, or a name for a new one")
         elif asked["list"]:
             project = _project(asked["project"])
-            self._say(asked, {"imports": [importing.as_result(row) for row in importing.imports_of(project)]})
+            self._say(
+                asked, {"imports": [importing.as_listed(row) for row in importing.imports_of(project)]}, list_lines
+            )
         elif asked["check"]:
             with _Bar("originals") as bar:
                 found = in_place.check_originals(actor=OPERATOR, project=_project(asked["project"]), progress=bar)
@@ -129,6 +139,7 @@ class Command(BaseCommand):
             in_place=asked["in_place"],
             source=asked["source"],
             licence=asked["licence"],
+            trusted=not asked["untrusted"],
             kind=Upload.Kind.WATCH if asked["watch"] else Upload.Kind.IMPORT,
             quiet_seconds=asked["quiet"],
             forecast=looked,
@@ -147,7 +158,7 @@ class Command(BaseCommand):
         """Look until somebody stops it; each look leases, so that the site's own worker may take turns."""
         self.stderr.write(f"osprey: watching {row.root}; Ctrl-C ends it")
         told = -1
-        while row.state in import_lease.UNDER_WAY:
+        while row.state in leases.UNDER_WAY:
             held = import_lease.lease(row.pk, among=watch.to_look_at())
             if held is not None:
                 import_job.run(held)
@@ -223,9 +234,9 @@ def _is_uid(text: str) -> bool:
 
 def _work_off(row: Import) -> Import:
     """Do the work here, or, where another process is at it already, follow it to its end."""
-    import_lease.take_from_the_dead(row)
+    leases.take_from_the_dead(row)
     with _Bar("files", total=int(row.forecast.get("files", 0))) as bar:
-        while row.state in import_lease.UNDER_WAY:
+        while row.state in leases.UNDER_WAY:
             held = import_lease.lease(row.pk)
             if held is not None:
                 import_job.run(held, progress=bar)
