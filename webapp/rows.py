@@ -14,18 +14,23 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 Row = TypeVar("Row", bound=models.Model)
+AT_ONCE = 500
+"""Rows in one statement: their values stay below what either database takes."""
 
 
-def read_rows(model: type[Row], column: str, values: Sequence[Any], *, lock: bool = False) -> list[Row]:
+def read_rows(model: type[Row], column: str, values: Sequence[Any], *, lock: bool = False, **also: int) -> list[Row]:
     """Whole rows whose `column`, named as in the table, has one of `values`, in the order of their keys.
 
-    With `lock` nobody else changes them until the transaction ends (on SQLite it has locked everything already).
+    `also` names columns that have one whole number each. With `lock` nobody else changes the rows until the transaction
+    ends (on SQLite it has locked everything already).
     """
     if not values:
         return []
     end = " FOR UPDATE" if lock and connection.vendor == "postgresql" else ""
+    field = _by_column(model)[column]
+    wanted = [field.get_db_prep_value(value, _here()) for value in values]
     with connection.cursor() as cursor:
-        cursor.execute(f"{_select(model, column, len(values))}{end}", list(values))
+        cursor.execute(f"{_select(model, column, len(values), tuple(also))}{end}", [*wanted, *also.values()])
         found = cursor.fetchall()
     names = [field.attname for field in model._meta.concrete_fields]
     return [model.from_db(connection.alias, names, values) for values in _converted(model, found)]
@@ -36,7 +41,7 @@ def update_rows(rows: Sequence[models.Model], columns: Sequence[str]) -> None:
     if not rows:
         return
     key = _key(type(rows[0]))
-    by_column = {field.column: field for field in rows[0]._meta.concrete_fields}
+    by_column = _by_column(type(rows[0]))
     fields = [by_column[column] for column in columns]
     values = [[*_values(row, fields), row.pk] for row in rows]
     assignments = ", ".join(f"{column} = %s" for column in columns)
@@ -50,6 +55,21 @@ def insert_row(row: models.Model) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"{_insert(model)} RETURNING {_key(model).column}", _values(row))
         row.pk = cursor.fetchone()[0]
+
+
+def insert_keyed(rows: Sequence[models.Model]) -> None:
+    """Add many rows whose keys the database gives, and put its key on each."""
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        model = type(some[0])
+        with connection.cursor() as cursor:
+            # Both databases return the keys in the order of the values; Django's bulk_create relies on it as well.
+            cursor.execute(
+                f"{_insert(model, len(some))} RETURNING {_key(model).column}",
+                [value for row in some for value in _values(row)],
+            )
+            for row, (key,) in zip(some, cursor.fetchall(), strict=True):
+                row.pk = key
 
 
 def insert_rows(rows: Sequence[models.Model], *, skip_known: bool = False) -> None:
@@ -75,9 +95,15 @@ def _fields(model: type[models.Model]) -> tuple[models.Field[Any, Any], ...]:
 
 
 @cache
-def _insert(model: type[models.Model]) -> str:
+def _by_column(model: type[models.Model]) -> dict[str, models.Field[Any, Any]]:
+    return {str(field.column): field for field in model._meta.concrete_fields}
+
+
+@cache
+def _insert(model: type[models.Model], count: int = 1) -> str:
     columns = [connection.ops.quote_name(str(field.column)) for field in _fields(model)]
-    return f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
+    places = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * count)
+    return f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) VALUES {places}"
 
 
 def _values(row: models.Model, fields: Sequence[models.Field[Any, Any]] = ()) -> list[Any]:
@@ -86,10 +112,10 @@ def _values(row: models.Model, fields: Sequence[models.Field[Any, Any]] = ()) ->
 
 
 @cache
-def _select(model: type[models.Model], column: str, count: int) -> str:
+def _select(model: type[models.Model], column: str, count: int, also: tuple[str, ...]) -> str:
     columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in model._meta.concrete_fields)
-    places = ", ".join(["%s"] * count)
-    return f"SELECT {columns} FROM {model._meta.db_table} WHERE {column} IN ({places}) ORDER BY {_key(model).column}"
+    where = f"{column} IN ({', '.join(['%s'] * count)})" + "".join(f" AND {name} = %s" for name in also)
+    return f"SELECT {columns} FROM {model._meta.db_table} WHERE {where} ORDER BY {_key(model).column}"
 
 
 def _converted(model: type[models.Model], found: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from tests.reviews.sets import add_images, around, make_project
+from webapp import leases
 from webapp.access.actors import OPERATOR
 from webapp.datasets.models import Snapshot, SnapshotEntry
 from webapp.images.models import Image, ImageState
@@ -85,7 +86,7 @@ def test_a_second_process_does_not_run_the_same_pass(reef: Project) -> None:
     Analysis.objects.filter(pk=asked.pk).update(lease_until="2020-01-01T00:00Z")
     taken = analysis.lease(reef)
     assert taken is not None and taken.lease_token != held.lease_token
-    with pytest.raises(analysis.LeaseLost):
+    with pytest.raises(leases.LeaseLost):
         analysis._tell(held, "late", 0.5, None)
 
 

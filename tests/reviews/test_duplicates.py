@@ -11,11 +11,15 @@ from PIL import ImageEnhance
 from pytest_django import Settings
 
 from bench.creatures import creature
-from classifier.fingerprint import perceptual_hash
+from bench.duplicates import EDITS, MIDDLE, SCENES, mirrored, taken
+from classifier.fingerprint import hash_of, perceptual_hash
 from classifier.images import decode
+from classifier.thumbnails import encode, small_copy
+from tests.pictures import encoded
 from tests.reviews.sets import add_images, around, make_project
+from webapp.images import store
 from webapp.images.models import Image
-from webapp.reviews import vectors
+from webapp.reviews import greys, vectors
 from webapp.reviews.duplicates import find_clusters
 from webapp.reviews.models import NearDuplicate
 from webapp.reviews.numeric.hashes import close_pairs
@@ -27,6 +31,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, settings: Settings) -> None:
     settings.DATA_DIR = tmp_path
+    settings.DERIVED_DIR = tmp_path / "derived"
 
 
 def flipped(value: int, bits: int, *, seed: int = 0) -> int:
@@ -51,8 +56,8 @@ def test_every_pair_within_reach_is_found_and_none_beyond_it() -> None:
     assert set(map(tuple, close_pairs(hashes).tolist())) == set(zip(left.tolist(), right.tolist(), strict=True))
 
 
-def test_a_thousand_equal_hashes_are_a_chain_and_not_half_a_million_pairs() -> None:
-    assert len(close_pairs(np.full(1000, 12345))) == 999
+def test_a_thousand_equal_hashes_are_two_pairs_each_and_not_half_a_million() -> None:
+    assert len(close_pairs(np.full(1000, 12345))) == 999 + 998
 
 
 def test_edits_of_a_picture_are_near_duplicates_of_it_and_other_pictures_are_not() -> None:
@@ -68,6 +73,37 @@ def test_edits_of_a_picture_are_near_duplicates_of_it_and_other_pictures_are_not
     found = find_clusters(project)
     assert (found.clusters, found.images) == (8, 24)
     assert clusters() == {image_id: ids[3 * (place // 3)] for place, image_id in enumerate(ids)}
+
+
+def test_crops_and_mirrored_copies_are_found_and_scenes_in_which_the_animal_moved_are_not() -> None:
+    project = make_project()
+    edits = (lambda one: one, MIDDLE, mirrored, lambda one: MIDDLE(mirrored(one)), EDITS["foot of 12 % cut off"])
+    shown = [edit(taken(scene, scene, scene)) for scene in range(6) for edit in edits]
+    shown += [draw(scene) for scene in range(6) for draw in SCENES.values()]
+    smalls = [small_copy(decode(encoded(picture, "JPEG", quality=85), at_least=0)) for picture in shown]
+    ids = add_images(project, [""] * len(shown), hashes=[hash_of(small) for small in smalls])
+    digests = dict(Image.objects.filter(pk__in=ids).values_list("pk", "file__sha256"))
+    for image_id, small in zip(ids, smalls, strict=True):
+        store.write_derived(digests[image_id], "256.jpg", encode(small))
+    find_clusters(project)
+    assert clusters() == {image_id: ids[5 * (place // 5)] for place, image_id in enumerate(ids[:30])}
+
+
+def test_grey_copies_are_read_once_and_those_without_a_thumbnail_later(tmp_path: Path) -> None:
+    project = make_project()
+    ids = add_images(project, [""] * 3)
+    digests = dict(Image.objects.values_list("pk", "file__sha256"))
+    for image_id in ids[:2]:
+        store.write_derived(digests[image_id], "256.jpg", encoded(taken(1, 1, image_id), "JPEG"))
+    first = greys.load(project)
+    assert first.ids.tolist() == ids[:2]
+    store.derived_path(digests[ids[0]], "256.jpg").unlink()
+    store.write_derived(digests[ids[2]], "256.jpg", encoded(taken(1, 1, 9), "JPEG"))
+    with next(tmp_path.rglob("*.u8")).open("ab") as file:
+        file.write(b"half a picture")  # as a process that was killed leaves it
+    again = greys.load(project)
+    assert again.ids.tolist() == ids
+    np.testing.assert_array_equal(again.matrix[:2], first.matrix)
 
 
 def test_featureless_pictures_are_no_near_duplicates_of_each_other() -> None:

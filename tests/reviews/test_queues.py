@@ -18,6 +18,7 @@ from webapp.access.models import Membership, Role, User
 from webapp.errors import Conflict, Forbidden, Invalid
 from webapp.images.models import Image, ImageState, Sequence
 from webapp.images.states import take_over
+from webapp.projects.models import Individual
 from webapp.reviews import holds
 from webapp.reviews.agreement import agreement, kappa_of
 from webapp.reviews.audits import draw_audit
@@ -321,5 +322,42 @@ def test_a_project_lists_its_own_queues_first(reef: Reef) -> None:
     burst(reef, 0.5, 0.6)
     reef.project.options = {"queues": ["new", "empty", "unmatched"]}
     listed = list_queues(reef.project)
-    assert [one.queue.key for one in listed[:3]] == ["looks-new", "empty", "unreviewed"]
+    assert [one.queue.key for one in listed[:3]] == ["looks-new", "empty", "unmatched"]
     assert {one.queue.key: one.count for one in listed}["uncertain"] == 2
+    reef.project.options = {}
+    assert "unmatched" not in [one.queue.key for one in list_queues(reef.project)]
+
+
+def test_unmatched_holds_what_shows_an_animal_that_nobody_named_and_asks_once(reef: Reef) -> None:
+    seen, named, empty, new = (burst(reef, 0.9)[0] for _ in range(4))
+    ann = Individual.objects.create(project=reef.project, name="Ann", label=reef.labels["cod"])
+    decide_on(reef, "rosa", [seen], "cod")
+    decide_on(reef, "rosa", [empty], "nothing")
+    told = [AnnotationDraft(label_key="cod", individual=ann)]
+    decision = Decision(uuid.uuid4(), [named.pk], "labelled", told)
+    save_decision(actor=reef.actor("rosa"), project=reef.project, decision=decision)
+    found = ask(reef, "sam", "unmatched")
+    assert [unit.images[0].state.pk for unit in found] == [new.pk, seen.pk]
+    assert found[1].why.startswith("It was looked at")
+    change = decide_on(reef, "sam", [seen], "cod", queue="unmatched")
+    assert [unit.images[0].state.pk for unit in ask(reef, "sam", "unmatched", have=[])] == [new.pk]
+    undo_change(actor=reef.actor("sam"), change=change)
+    assert ask(reef, "rosa", "unmatched", have=[]) == [], "who took it back has it on the screen"
+    assert len(ask(reef, "sam", "unmatched", have=[])) == 2
+
+
+def test_what_is_taken_back_is_held_by_who_took_it_back(reef: Reef) -> None:
+    frames = burst(reef, 0.5, 0.6)
+    (unit,) = names(ask(reef, "rosa"))
+    change = decide_on(reef, "rosa", frames, "cod", queue="uncertain")
+    assert not Hold.objects.exists()
+    undo_change(actor=reef.actor("rosa"), change=change)
+    assert ask(reef, "sam") == []
+    assert holds.renew(reef.project, reef.actor("rosa").user, [unit]) == [unit]
+    alone = decide_on(reef, "rosa", frames[:1], "cod", queue="uncertain")
+    undo_change(actor=reef.actor("rosa"), change=alone)
+    assert set(Hold.objects.values_list("unit", flat=True)) == {unit, f"i{frames[0].pk}"}
+    from_the_grid = decide_on(reef, "sam", frames, "cod", how="bulk")
+    Hold.objects.all().delete()
+    undo_change(actor=reef.actor("sam"), change=from_the_grid)
+    assert not Hold.objects.exists(), "what was chosen in the grid was no unit"

@@ -7,21 +7,15 @@ The arithmetic is in modules that the web process never imports; an io worker ru
 from __future__ import annotations
 
 import logging
-import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from webapp import queue
+from webapp import leases, queue
 from webapp.access.actors import Actor
 from webapp.access.require import require
 from webapp.access.table import Action
@@ -33,18 +27,12 @@ from webapp.reviews.models import Analysis
 log = logging.getLogger(__name__)
 
 TASK = "webapp.reviews.tasks_analysis.analyse"
-GIVE_UP_AFTER = 3
 KEPT = 20
 NEWS, NEWS_SHARE = 50, 0.05
 State = Analysis.State
-UNDER_WAY = (State.WAITING, State.LEASED)
 
 Progress = Callable[[str, float], None]
 """Called with what is done now and the share that is done."""
-
-
-class LeaseLost(Exception):
-    """Another process has this analysis now."""
 
 
 def request(*, actor: Actor, project: Project) -> Analysis:
@@ -73,30 +61,23 @@ def newest(project: Project) -> Analysis | None:
 
 
 def under_way(project: Project) -> Analysis | None:
-    return Analysis.objects.filter(project=project, state__in=UNDER_WAY).order_by("pk").first()
+    return Analysis.objects.filter(project=project, state__in=leases.UNDER_WAY).order_by("pk").first()
 
 
 def to_do() -> QuerySet[Analysis]:
     """Passes that nobody is at work on: new ones, and those whose process is gone."""
-    free = Q(lease_until=None) | Q(lease_until__lt=Now())
-    return Analysis.objects.filter(free, state__in=UNDER_WAY).order_by("pk")
+    return leases.free(Analysis.objects.all())
 
 
 def lease(project: Project) -> Analysis | None:
     """Take the oldest pass of a project; None when there is none, or another process has one of it."""
     if Analysis.objects.filter(project=project, state=State.LEASED, lease_until__gte=Now()).exists():
         return None
-    token = secrets.token_hex(16)
     for analysis_id in to_do().filter(project=project).values_list("pk", flat=True):
-        taken = (
-            to_do()
-            .filter(pk=analysis_id)
-            .update(state=State.LEASED, lease_token=token, lease_until=_lease_end(), attempts=F("attempts") + 1)
-        )
-        if not taken:
+        if not leases.take(to_do(), analysis_id):
             continue
         row = Analysis.objects.select_related("project").get(pk=analysis_id)
-        if row.attempts <= GIVE_UP_AFTER:
+        if not leases.is_worn_out(row):
             return row
         _end(row, State.FAILED, reason="It ended its process each time. Is there enough memory?")
     return None
@@ -113,11 +94,11 @@ def run(project: Project, *, progress: Progress | None = None, add_one: bool = T
 
     steps = steps_of(project)
     try:
-        with _lease_kept(row):
+        with leases.kept(row):
             for place, (words, act) in enumerate(steps):
                 _tell(row, words, place / len(steps), progress)
                 row.report |= act()
-    except LeaseLost:
+    except leases.LeaseLost:
         return None
     except Exception as error:
         reason = error.what if isinstance(error, OspreyError) else f"{type(error).__name__}: {error}"
@@ -129,46 +110,14 @@ def run(project: Project, *, progress: Progress | None = None, add_one: bool = T
 
 def _tell(row: Analysis, words: str, share: float, progress: Progress | None) -> None:
     row.step, row.share = words, share
-    _update(row, step=words, share=share, lease_until=_lease_end())
+    leases.renew(row, step=words, share=share)
     if progress is not None:
         progress(words, share)
 
 
 def _end(row: Analysis, state: str, **values: Any) -> None:
-    _update(row, state=state, lease_token="", lease_until=None, report=row.report, done_at=timezone.now(), **values)
+    leases.end(row, state, report=row.report, **values)
     row.refresh_from_db()
-
-
-def _update(row: Analysis, **values: Any) -> None:
-    held = Analysis.objects.filter(pk=row.pk, state=State.LEASED, lease_token=row.lease_token)
-    if not held.update(**values):
-        raise LeaseLost(str(row))
-
-
-def _lease_end() -> object:
-    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
-
-
-@contextmanager
-def _lease_kept(row: Analysis) -> Iterator[None]:
-    """A step takes longer than a lease lasts, so a thread renews it."""
-    ends = threading.Event()
-
-    def keep() -> None:
-        while not ends.wait(settings.LEASE_SECONDS / 3):
-            try:
-                Analysis.objects.filter(pk=row.pk, lease_token=row.lease_token).update(lease_until=_lease_end())
-            except DatabaseError:
-                log.warning("the lease of %s could not be renewed; it is tried again", row, exc_info=True)
-        connection.close()
-
-    thread = threading.Thread(target=keep, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ends.set()
-        thread.join()
 
 
 def look() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 import time
 
 from celery.worker import state as celery_state
@@ -13,10 +14,24 @@ from django.conf import settings
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.3
+_turn = threading.Lock()
 
 
-def run_beside(project_id: int) -> int:
-    """Analyse a project beside this process; its exit status. Ended when the worker is told to stop."""
+def run_beside(project_id: int) -> int | None:
+    """Analyse a project beside this process; its exit status. Ended when the worker is told to stop.
+
+    One at a time, and None where another runs: the threads of an io worker are for what people wait for, and the
+    regular look comes back to the pass that waits.
+    """
+    if not _turn.acquire(blocking=False):
+        return None
+    try:
+        return _run(project_id)
+    finally:
+        _turn.release()
+
+
+def _run(project_id: int) -> int:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "analyse", str(project_id)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         while process.poll() is None:

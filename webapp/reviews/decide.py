@@ -72,7 +72,7 @@ def decide(
         drafts.check_verdict(verdict, annotations)
         words = drafts.words_of(project, annotations)
         review = Review(
-            **columns_of(actor, project, verdict, manner),
+            **columns_of(actor, verdict, manner, may_settle=allowed(actor, Action.CURATE, project)),
             image=image,
             prediction=prediction,
             client_id=client_id,
@@ -121,7 +121,7 @@ def decide_many(
         change = Change.objects.create(
             project=project, by=actor.user, what=what[:200], **({"uid": client_id} if client_id else {})
         )
-        columns = columns_of(actor, project, verdict, manner)
+        columns = columns_of(actor, verdict, manner, may_settle=allowed(actor, Action.CURATE, project))
         reviews = Review.objects.bulk_create(
             [Review(**columns, image_id=key, change=change, fields=values) for key in sorted(chosen)], batch_size=500
         )
@@ -138,8 +138,9 @@ def decide_many(
     return change
 
 
-def columns_of(actor: Actor, project: Project, verdict: str, manner: Manner) -> dict[str, Any]:
-    settles = not manner.second_reading and manner.how not in NOT_A_PERSONS and allowed(actor, Action.CURATE, project)
+def columns_of(actor: Actor, verdict: str, manner: Manner, *, may_settle: bool) -> dict[str, Any]:
+    """`may_settle`: whether the actor is a curator, whose verdicts end a conflict."""
+    settles = may_settle and not manner.second_reading and manner.how not in NOT_A_PERSONS
     return {
         "reviewer": actor.user,
         "verdict": verdict,

@@ -17,14 +17,17 @@ from django.db import IntegrityError, transaction
 
 from webapp.access import audit
 from webapp.access.actors import Actor
+from webapp.access.require import allowed_among, require
+from webapp.access.table import Action
 from webapp.errors import Conflict, Invalid
 from webapp.images.models import ImageState
 from webapp.predictions.models import Prediction
 from webapp.projects.models import Project
 from webapp.reviews import drafts, findings, held_units, queues, standing
-from webapp.reviews.decide import MOST_IMAGES, Manner, check_right, columns_of, same_change
+from webapp.reviews.decide import MOST_IMAGES, Manner, columns_of, same_change
 from webapp.reviews.drafts import AnnotationDraft, Words
 from webapp.reviews.models import Annotation, Change, Finding, Review
+from webapp.rows import insert_keyed, insert_row, insert_rows, read_rows
 
 How = Review.How
 BY_PAGES = (How.BLIND, How.SUGGESTED, How.BULK)
@@ -58,33 +61,36 @@ class Decision:
 
 def save_decision(*, actor: Actor, project: Project, decision: Decision) -> Change:
     """Add the verdicts of a decision in one transaction; sent again, it gives the change that is there."""
-    check_right(actor, project, Manner(decision.how))
+    rights = allowed_among(actor, (Action.REVIEW, Action.CURATE), project)
+    if Action.REVIEW not in rights:
+        require(actor, Action.REVIEW, project)
     ids = sorted(set(decision.images))
     _check(decision, ids)
     try:
         with transaction.atomic():
             rows = standing.hold(ids)
-            known = Change.objects.filter(uid=decision.client_id).first()
-            if known is not None:
-                return same_change(known, actor, project)
-            return _save(actor, project, decision, rows)
+            known = read_rows(Change, "uid", [decision.client_id])
+            if known:
+                return same_change(known[0], actor, project)
+            return _save(actor, project, decision, rows, may_settle=Action.CURATE in rights)
     except IntegrityError:
-        known = Change.objects.filter(uid=decision.client_id).first()
-        if known is None:
+        known = read_rows(Change, "uid", [decision.client_id])
+        if not known:
             raise
-        return same_change(known, actor, project)
+        return same_change(known[0], actor, project)
 
 
-def _save(actor: Actor, project: Project, decision: Decision, rows: Sequence[ImageState]) -> Change:
+def _save(
+    actor: Actor, project: Project, decision: Decision, rows: Sequence[ImageState], *, may_settle: bool
+) -> Change:
     _check_images(project, decision, rows)
     ids = [row.pk for row in rows]
     words = _words(project, decision)
     usual = OfImage(decision.annotations)
     manners, drawn_as = _manners(actor, project, decision, ids)
     seen = _seen(decision, ids)
-    change = Change.objects.create(
-        project=project, by=actor.user, uid=decision.client_id, what=_what(decision, words, len(ids))
-    )
+    change = Change(project=project, by=actor.user, uid=decision.client_id, what=_what(decision, words, len(ids)))
+    insert_row(change)
     made: list[tuple[Review, list[Annotation]]] = []
     columns: dict[tuple[str, Manner], dict[str, Any]] = {}
     for place, key in enumerate(ids):
@@ -92,25 +98,23 @@ def _save(actor: Actor, project: Project, decision: Decision, rows: Sequence[Ima
         verdict = one.verdict or decision.verdict
         drafts.check_verdict(verdict, one.annotations)
         if (verdict, manner) not in columns:
-            columns[(verdict, manner)] = columns_of(actor, project, verdict, manner)
+            columns[(verdict, manner)] = columns_of(actor, verdict, manner, may_settle=may_settle)
         values = decision.values if one.values is None else one.values
         review = Review(
             **{**columns[(verdict, manner)], "seconds": None if place else decision.seconds},
             image_id=key,
-            prediction_id=seen.get(key),
+            prediction_id=seen[key].pk if key in seen else None,
             change=change,
             fields=drafts.check_fields(values, words, where="The verdict"),
             note=decision.note[: drafts.LONGEST_TEXT],
         )
         made.append((review, drafts.ready(one.annotations, words)))
-    Review.objects.bulk_create([review for review, _ in made], batch_size=500)
-    annotations = []
+    insert_keyed([review for review, _ in made])
     for review, some in made:
         for annotation in some:
             annotation.review = review
-            annotations.append(annotation)
-    Annotation.objects.bulk_create(annotations, batch_size=500)
-    standing.refresh_held(rows)
+    insert_rows([annotation for _, some in made for annotation in some])
+    standing.refresh_held(rows, made)
     findings.settle(ids, drawn_as=drawn_as)
     if decision.how == How.BULK:
         subject = f"change:{change.pk}"
@@ -189,16 +193,14 @@ def _own(actor: Actor, ids: Sequence[int]) -> bool:
     return own.exclude(verdict=Review.Verdict.WITHDRAWN).exists()
 
 
-def _seen(decision: Decision, ids: Sequence[int]) -> dict[int, int]:
+def _seen(decision: Decision, ids: Sequence[int]) -> dict[int, Prediction]:
+    """The answers that were on the screen, by image."""
     wanted = {key: decision.predictions[key] for key in ids if key in decision.predictions}
-    if not wanted:
-        return {}
-    rows = Prediction.objects.filter(pk__in=wanted.values()).values_list("pk", "image_id")
-    images = dict(rows)
-    wrong = [pk for key, pk in wanted.items() if images.get(pk) != key]
-    if wrong:
-        raise Invalid(f"Prediction {wrong[0]} is not of the image that it is given for.")
-    return wanted
+    found = {row.image_id: row for row in read_rows(Prediction, "id", list(wanted.values()))}
+    for key, pk in wanted.items():
+        if key not in found or found[key].pk != pk:
+            raise Invalid(f"Prediction {pk} is not of the image that it is given for.")
+    return found
 
 
 def _what(decision: Decision, words: Words, images: int) -> str:

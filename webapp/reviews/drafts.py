@@ -10,6 +10,7 @@ from typing import Any
 from webapp.errors import Invalid
 from webapp.projects.models import Field, Individual, Label, Project
 from webapp.reviews.models import Annotation, Review
+from webapp.rows import read_rows
 
 Verdict = Review.Verdict
 
@@ -48,7 +49,7 @@ def words_of(project: Project, drafts: Sequence[AnnotationDraft], values: Mappin
     `values`: those of the verdict; None: to be checked later.
     """
     keys = {draft.label_key for draft in drafts if draft.label is None and draft.label_key}
-    labels = Label.objects.filter(project=project, key__in=keys).select_related("merged_into")
+    labels = read_rows(Label, "key", sorted(keys), project_id=project.pk)
     has_values = values is None or bool(values) or any(draft.fields for draft in drafts)
     return Words(
         project=project,

@@ -1,8 +1,6 @@
 """Near-duplicates: pictures that show the same moment or are edits of each other. They never straddle a split.
 
-Two pictures are near-duplicates when their perceptual hashes differ in at most 7 of 64 bits and their embeddings do not
-contradict it, or when the hashes differ in at most 20 and the embeddings are nearly the same (docs/measured.md says
-what edits and distinct pictures give). A featureless picture is like any other of its kind, and is left out.
+The rule is in `numeric.near_duplicates`.
 """
 
 from __future__ import annotations
@@ -14,27 +12,17 @@ from datetime import datetime
 import numpy as np
 from django.db import transaction
 from django.db.models import Count, Min, Q
-from numpy.typing import NDArray
 
 from webapp.images.models import Image
 from webapp.projects.models import Project
-from webapp.reviews import vectors
+from webapp.reviews import greys, vectors
 from webapp.reviews.models import NearDuplicate
-from webapp.reviews.numeric import spaces
-from webapp.reviews.numeric.hashes import REACH, Pairs, close_pairs, differing_bits
 from webapp.reviews.numeric.joining import Clusters
-from webapp.reviews.vectors import Vectors
+from webapp.reviews.numeric.near_duplicates import Hashes, pairs_of
 
-CONTRADICTS = 0.6
-FAR_BITS = 20
-NEARLY_THE_SAME = 0.92
-CLEARLY_APART = 28
-ABOVE_CHANCE = 0.02
 FLAT_CONTRAST = 0.03
 WRITE = 500
 READ = 10_000
-SAMPLE = 200_000
-BLOCK = 50_000
 
 
 @dataclass(frozen=True)
@@ -46,22 +34,13 @@ class Found:
     changed: int
 
 
-@dataclass(frozen=True)
-class Hashes:
-    """The measured images of a project, in the order of their ids."""
-
-    ids: NDArray[np.int64]
-    hashes: NDArray[np.int64]
-    news: NDArray[np.bool_] | None
-
-
 def find_clusters(project: Project, *, since: datetime | None = None) -> Found:
     """Find near-duplicates and bring their rows up to date; with `since`, only pairs with an image measured later.
 
     Clusters only grow and join: the smaller name wins, so that a name once given to a split stays good.
     """
     known = _read(project, since)
-    pairs, by_hash = _pairs(known, vectors.load(project))
+    pairs, by_hash = pairs_of(known, vectors.load(project), greys.load(project))
     return _write(project, known.ids[pairs].tolist(), set(known.ids[pairs[by_hash]].ravel().tolist()))
 
 
@@ -78,67 +57,6 @@ def _read(project: Project, since: datetime | None) -> Hashes:
         dtype=[("id", np.int64), ("hash", np.int64), ("new", np.bool_)],
     )
     return Hashes(made["id"].copy(), made["hash"].copy(), None if since is None else made["new"].copy())
-
-
-def _pairs(known: Hashes, embedded: Vectors | None) -> tuple[Pairs, NDArray[np.bool_]]:
-    """Pairs of positions, and which of them the hashes alone gave."""
-    near = close_pairs(known.hashes, at_most=REACH, news=known.news)
-    if embedded is None:
-        return near, np.ones(len(near), dtype=np.bool_)
-    rows = embedded.find(known.ids)
-    near = near[_likeness(near, rows, embedded) >= CONTRADICTS]
-    far = _alike(known, rows, embedded)
-    both = np.concatenate([near, far])
-    return both, np.arange(len(both)) < len(near)
-
-
-def _likeness(pairs: Pairs, rows: NDArray[np.int64], embedded: Vectors) -> NDArray[np.float32]:
-    """Cosines of pairs; a pair without embeddings is not contradicted."""
-    found = np.ones(len(pairs), dtype=np.float32)
-    have = np.flatnonzero((rows[pairs] >= 0).all(axis=1))
-    for part in spaces.blocks(len(have), BLOCK):
-        one, other = rows[pairs[have[part]]].T
-        first = np.asarray(embedded.matrix[one], dtype=np.float32)
-        found[have[part]] = np.einsum("ij,ij->i", first, np.asarray(embedded.matrix[other], dtype=np.float32))
-    return found
-
-
-def _alike(known: Hashes, rows: NDArray[np.int64], embedded: Vectors) -> Pairs:
-    """Pairs that the embedding finds: crops, captions, frames of one burst. The hash still has to be related."""
-    there = np.flatnonzero(rows >= 0)
-    if len(there) < 2 or (known.news is not None and not known.news[there].any()):
-        return np.empty((0, 2), dtype=np.int64)
-    limit = _limit(known, there, rows, embedded)
-    if limit >= 1.0:
-        return np.empty((0, 2), dtype=np.int64)
-    small = spaces.reduced(embedded.matrix[rows[there]] if len(there) < BLOCK else _rows(embedded, rows[there]))
-    pairs = there[spaces.alike_pairs(small, at_least=limit - 0.02)]
-    if known.news is not None:
-        pairs = pairs[known.news[pairs].any(axis=1)]
-    bits = differing_bits(known.hashes, pairs)
-    pairs = pairs[(bits > REACH) & (bits <= FAR_BITS)]
-    return pairs[_likeness(pairs, rows, embedded) >= limit]
-
-
-def _rows(embedded: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-    """All rows in file order are the map itself; else they are copied."""
-    if len(rows) == len(embedded.matrix) and (np.diff(rows) == 1).all():
-        return embedded.matrix
-    return np.asarray(embedded.matrix[rows])
-
-
-def _limit(known: Hashes, there: NDArray[np.int64], rows: NDArray[np.int64], embedded: Vectors) -> float:
-    """How alike embeddings must be: beyond what pictures reach that are surely distinct.
-
-    A network trained to the labels of the project draws all pictures of one label together; there the hash decides.
-    """
-    random = np.random.default_rng(0)
-    pairs = there[random.integers(0, len(there), (min(SAMPLE, len(there) * 50), 2))]
-    pairs = pairs[differing_bits(known.hashes, pairs) >= CLEARLY_APART]
-    if not len(pairs):
-        return NEARLY_THE_SAME
-    by_chance = float(np.quantile(_likeness(pairs, rows, embedded), 0.9999))
-    return max(NEARLY_THE_SAME, by_chance + ABOVE_CHANCE)
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from webapp.images.models import Image, Upload
+from webapp.leases import LeasedRow
 from webapp.predictions.models import Prediction
 from webapp.projects.models import Individual, Label, Project
 
@@ -131,7 +132,7 @@ class Annotation(models.Model):
         return name if self.count == 1 else f"{name} x {self.count}"
 
 
-class Analysis(models.Model):
+class Analysis(LeasedRow):
     """One pass over a project's data: near-duplicates, suspects, what looks new; the work item itself.
 
     waiting -> leased(token, until, attempts) -> done | failed. Its findings replace those of the pass before.
@@ -149,12 +150,7 @@ class Analysis(models.Model):
     step = models.CharField(max_length=80, blank=True, help_text="What it does now")
     share = models.FloatField(default=0, help_text="How much of it is done")
     report = models.JSONField(default=dict, blank=True)
-    reason = models.TextField(blank=True)
-    lease_token = models.CharField(max_length=32, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    done_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [

@@ -47,13 +47,16 @@ QUEUES: dict[str, Queue] = {
         Queue("rare", "Rare labels", "Perhaps one of the labels with the fewest images.", Kind.RARE),
         Queue("cold-start", "Look-alikes", "Unlabelled pictures that look alike, a cluster at a time.", Kind.CLUSTER),
         Queue("unreviewed", "Never reviewed", "Nobody has looked at these, oldest first."),
+        Queue("unmatched", "Unmatched", "No animal is named on these yet, newest first."),
         Queue("conflicts", "Conflicts", "Reviewers disagree: a curator's verdict settles it.", for_curators=True),
         Queue("audit", "Random audit", "A blind sample tells how good the labels are.", Kind.AUDIT, is_blind=True),
         Queue("second", "Second reading", "Read again by another person, blind.", Kind.SECOND, is_blind=True),
     )
 }
-SAME_AS = {"new": "looks-new", "unmatched": "unreviewed"}
+SAME_AS = {"new": "looks-new"}
 """Names that templates of projects use."""
+IF_WISHED = ("unmatched",)
+"""Only where a project names them: where nobody tells animals apart, they would hold everything."""
 ALWAYS = ("uncertain", "disagrees", "unreviewed")
 
 
@@ -86,7 +89,7 @@ def list_queues(project: Project) -> list[Listed]:
     """The project's own order first, then the others; those without images at the end of the list."""
     wished = project.options.get("queues") or []
     keys = list(dict.fromkeys([SAME_AS.get(key, key) for key in wished if isinstance(key, str)] + list(QUEUES)))
-    return [_listed(project, QUEUES[key]) for key in keys if key in QUEUES]
+    return [_listed(project, QUEUES[key]) for key in keys if key in QUEUES and (key in wished or key not in IF_WISHED)]
 
 
 def _listed(project: Project, queue: Queue) -> Listed:
@@ -117,7 +120,18 @@ def states_of(project: Project, queue: Queue, within: Rows | None = None) -> Row
         return chosen.order_by("queue_priority", "image_id")
     if queue.key == "conflicts":
         return rows.filter(review_state=ReviewState.CONFLICT).order_by("-image_id")
+    if queue.key == "unmatched":
+        return _unmatched(rows).order_by("-image_id")
     return rows.filter(review_state=ReviewState.UNREVIEWED, failure="").order_by("image_id")
+
+
+def _unmatched(rows: Rows) -> Rows:
+    """Images that may show an animal whose name nobody gave. Whoever was asked here and gave none has answered."""
+    asked = Review.objects.filter(image_id=OuterRef("pk"), queue="unmatched", undone_by=None)
+    there = Q(label__kind=Label.Kind.NORMAL, review_state__in=(ReviewState.UNREVIEWED, ReviewState.REVIEWED))
+    unknown = Q(label=None, review_state=ReviewState.UNREVIEWED)
+    found = rows.filter(there | unknown, individual=None, failure="")
+    return found.exclude(Exists(asked.exclude(verdict=Review.Verdict.WITHDRAWN)))
 
 
 def candidates(

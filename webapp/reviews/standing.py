@@ -12,8 +12,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+
+from django.db import connection
 
 from webapp.images import states
 from webapp.images.models import ImageState, Upload
@@ -52,7 +54,7 @@ def standing_reviews(image_ids: Sequence[int]) -> dict[int, list[Review]]:
         .exclude(upload__state=Upload.State.WITHDRAWN)
         .order_by("image_id", "-pk")
     )
-    by_image = groupby(rows.iterator(chunk_size=2000), key=lambda review: review.image_id)
+    by_image = groupby(rows, key=lambda review: review.image_id)
     return {image_id: standing(list(reviews)) for image_id, reviews in by_image}
 
 
@@ -66,6 +68,13 @@ def people_say(image_ids: Sequence[int]) -> dict[int, list[PersonSays]]:
             review_id__in=chosen, position=0
         ).values_list("review_id", "label_id", "label__merged_into_id", "individual_id")
     }
+    return _said(reviews, first)
+
+
+def _said(
+    reviews: Mapping[int, Sequence[Review]], first: Mapping[int, tuple[int | None, int | None]]
+) -> dict[int, list[PersonSays]]:
+    """`first`: by review, label and individual of its first annotation."""
     labelled = Review.Verdict.LABELLED
     unnamed = [
         key for key, some in reviews.items() if any(one.verdict == labelled and one.pk not in first for one in some)
@@ -97,11 +106,23 @@ def refresh(image_ids: Iterable[int]) -> None:
         states.write_values([(row, values[row.pk]) for row in rows])
 
 
-def refresh_held(rows: Sequence[ImageState]) -> None:
-    """The same after a verdict, for rows that `hold` gave; what the machine says is as they know it."""
+def refresh_held(rows: Sequence[ImageState], made: Iterable[tuple[Review, Sequence[Annotation]]]) -> None:
+    """The same after the verdicts `made`, for rows that `hold` gave; what the machine says is as they know it.
+
+    Where nobody had reviewed an image, or its verdict settles, the new one is all that stands: no other is read.
+    """
+    new = {review.image_id: (review, annotations) for review, annotations in made}
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
-        people = people_say([row.pk for row in part])
+        unreviewed = ImageState.ReviewState.UNREVIEWED
+        alone = [new[row.pk] for row in part if row.review_state == unreviewed or new[row.pk][0].settles]
+        people = _said(
+            {review.image_id: [review] for review, _ in alone},
+            {review.pk: (some[0].label_id, some[0].individual_id) for review, some in alone if some},
+        )
+        read_before = [row.pk for row in part if row.pk not in people]
+        if read_before:
+            people |= people_say(read_before)
         machine = {row.pk: MachineSays(row.machine_label_id, row.score, row.failure) for row in part}
         states.write_values([(row, states.derive(machine[row.pk], people.get(row.pk, []))) for row in part])
 
@@ -123,8 +144,13 @@ def _labels_seen(reviews: Sequence[Review]) -> dict[int | None, int | None]:
     seen = [review.prediction_id for review in reviews if review.how == Review.How.SUGGESTED and review.prediction_id]
     if not seen:
         return {}
-    rows = Prediction.objects.filter(pk__in=seen).values_list("pk", "label_id", "label__merged_into_id")
-    return {pk: merged_into_id or label_id for pk, label_id, merged_into_id in rows}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT p.id, COALESCE(l.merged_into_id, p.label_id) FROM {Prediction._meta.db_table} p "
+            f"LEFT JOIN {Label._meta.db_table} l ON l.id = p.label_id WHERE p.id IN ({', '.join(['%s'] * len(seen))})",
+            seen,
+        )
+        return dict(cursor.fetchall())
 
 
 def _says(

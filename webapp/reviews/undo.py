@@ -14,6 +14,7 @@ from webapp.access.table import Action
 from webapp.errors import Conflict
 from webapp.projects.models import Project
 from webapp.reviews import findings, standing
+from webapp.reviews.held_again import hold_again
 from webapp.reviews.models import Change, Review
 
 Verdict = Review.Verdict
@@ -34,6 +35,7 @@ def undo_review(*, actor: Actor, review: Review, client_id: UUID | None = None) 
         withdrawal.save(force_insert=True)
         standing.refresh([review.image_id])
         findings.reopen([review.image_id])
+        hold_again(review.image.project, actor.user, [review])
     return withdrawal
 
 
@@ -64,6 +66,7 @@ def undo_change(*, actor: Actor, change: Change, client_id: UUID | None = None) 
         ids = [review.image_id for review in left]
         standing.refresh(ids)
         findings.reopen(ids)
+        hold_again(change.project, actor.user, left)
         audit.record(
             actor=actor,
             action="undo change",

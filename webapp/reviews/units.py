@@ -220,6 +220,8 @@ def _why(
             return why.because_of_conflict(offered.verdicts)
         case "cold-start":
             return why.because_alike(len(images))
+        case "unmatched":
+            return why.because_unmatched(offered.state.review_state == ImageState.ReviewState.REVIEWED)
     if finding is None:
         return why.because_unreviewed(offered.state.image.created_at)
     if queue.key == "audit":

@@ -11,10 +11,10 @@ import numpy as np
 from django.conf import settings
 from django.db import connection
 from django.db.models import Count
-from numpy.typing import NDArray
 
 from webapp.predictions.models import Embedding
 from webapp.projects.models import Project
+from webapp.reviews.numeric.stored import Stored
 from webapp.versions.activate import active_pipeline_id
 from webapp.versions.locks import file_lock
 
@@ -25,20 +25,10 @@ NEARLY = 0.9
 
 
 @dataclass(frozen=True)
-class Vectors:
-    """Unit vectors of images in one space. `ids` is sorted; row `rows[n]` of `matrix` belongs to `ids[n]`."""
+class Vectors(Stored):
+    """Unit vectors of images in one space."""
 
     space: str
-    ids: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    matrix: NDArray[np.float16]
-
-    def find(self, image_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The row of each image, -1 where it has none."""
-        if not len(self.ids):
-            return np.full(len(image_ids), -1, dtype=np.int64)
-        place = np.minimum(np.searchsorted(self.ids, image_ids), len(self.ids) - 1)
-        return np.where(self.ids[place] == image_ids, self.rows[place], -1)
 
 
 def load(project: Project) -> Vectors | None:
@@ -138,8 +128,8 @@ def _write_meta(folder: Path, meta: dict[str, Any]) -> None:
 def _open(space: str, folder: Path, rows: int, width: int) -> Vectors:
     if not rows:
         empty = np.empty(0, dtype=np.int64)
-        return Vectors(space, empty, empty, np.empty((0, 1), dtype=np.float16))
+        return Vectors(empty, empty, np.empty((0, 1), dtype=np.float16), space)
     ids = np.fromfile(folder / "ids.i64", dtype=np.int64, count=rows)
     matrix = np.memmap(folder / "vectors.f16", dtype=np.float16, mode="r", shape=(rows, width))
     order = np.argsort(ids, kind="stable")
-    return Vectors(space, ids[order], order, matrix)
+    return Vectors(ids[order], order, matrix, space)

@@ -38,6 +38,11 @@ def because_unreviewed(created_at: datetime) -> str:
     return f"Nobody has reviewed it since it came in on {created_at:%d %B %Y}."
 
 
+def because_unmatched(is_reviewed: bool) -> str:
+    seen = "It was looked at, but nobody" if is_reviewed else "Nobody"
+    return f"{seen} said which individual it is."
+
+
 def because_of_conflict(verdicts: Sequence[VerdictSaid]) -> str:
     said = [f"{who(verdict.review)} says {what(verdict)}" for verdict in verdicts]
     return f"{'; '.join(said) or 'Reviewers disagree'}. A curator's verdict settles it."

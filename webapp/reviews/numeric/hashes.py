@@ -21,7 +21,8 @@ CHUNK = 2_000_000
 def close_pairs(hashes: NDArray[np.int64], *, at_most: int = REACH, news: NDArray[np.bool_] | None = None) -> Pairs:
     """All pairs that differ in `at_most` (0..7) bits; with `news`, only those in which one of the two is new.
 
-    Equal hashes come as a chain, each with the next of its kind. About a kilobyte of memory for each 10 hashes.
+    Equal hashes come as a chain and a star, each with the next and with the first of its kind.
+    About a kilobyte of memory for each 10 hashes.
     """
     if not 0 <= at_most <= REACH:
         raise ValueError(f"at_most is 0 to {REACH}, not {at_most}")
@@ -32,13 +33,17 @@ def close_pairs(hashes: NDArray[np.int64], *, at_most: int = REACH, news: NDArra
     for band in range(BANDS):
         for pairs in _in_band(values, band, at_most, is_new):
             found.append(first[pairs])
-    return _unique(np.concatenate(found))
+    return unique(np.concatenate(found))
 
 
 def _chains(kind: NDArray[np.intp]) -> Pairs:
     order = np.argsort(kind, kind="stable")
-    same = kind[order[1:]] == kind[order[:-1]]
-    return np.stack([order[:-1][same], order[1:][same]], axis=1).astype(np.int64)
+    ranked = kind[order]
+    later = np.r_[False, ranked[1:] == ranked[:-1]] if len(ranked) else np.empty(0, dtype=np.bool_)
+    first = order[np.searchsorted(ranked, ranked)]
+    before = np.r_[order[:1], order[:-1]]
+    both = np.stack([before[later], order[later]], axis=1), np.stack([first[later], order[later]], axis=1)
+    return unique(np.concatenate(both).astype(np.int64))
 
 
 def _in_band(values: NDArray[np.uint64], band: int, at_most: int, is_new: NDArray[np.bool_] | None) -> Iterator[Pairs]:
@@ -65,13 +70,16 @@ def _in_band(values: NDArray[np.uint64], band: int, at_most: int, is_new: NDArra
             begin = stop
 
 
-def _unique(pairs: Pairs) -> Pairs:
+def unique(pairs: Pairs) -> Pairs:
+    """Each pair once, the smaller position first."""
     if not len(pairs):
         return pairs.reshape(0, 2)
     return np.unique(np.sort(pairs, axis=1), axis=0)
 
 
-def differing_bits(hashes: NDArray[np.int64], pairs: Pairs) -> NDArray[np.uint8]:
-    """How many bits the two of each pair differ in."""
-    values = hashes.view(np.uint64)
-    return np.asarray(np.bitwise_count(values[pairs[:, 0]] ^ values[pairs[:, 1]]))
+def differing_bits(
+    hashes: NDArray[np.int64], pairs: Pairs, others: NDArray[np.int64] | None = None
+) -> NDArray[np.uint8]:
+    """How many bits the two of each pair differ in; with `others`, the second of each is looked up there."""
+    second = hashes if others is None else others
+    return np.asarray(np.bitwise_count(hashes[pairs[:, 0]].view(np.uint64) ^ second[pairs[:, 1]].view(np.uint64)))
