@@ -15,7 +15,7 @@ SIDE = 256
 def creature(kind: int, seed: int, *, side: int = SIDE) -> Image.Image:
     """One animal of a kind somewhere in a landscape; the same arguments give the same picture."""
     random = np.random.default_rng([kind, seed])
-    scene = _landscape(random, side)
+    scene = landscape(random, side)
     rows, columns = np.mgrid[:side, :side].astype(np.float32) / side
     size = random.uniform(0.26, 0.42)
     build = 0.35 + 0.11 * (kind % 5)
@@ -27,14 +27,14 @@ def creature(kind: int, seed: int, *, side: int = SIDE) -> Image.Image:
     head = (along - size) ** 2 + (across + size * build * 0.6) ** 2 < (size * build * 0.6) ** 2
     legs = (np.abs((along / size * 2 + 0.5) % 1 - 0.5) < 0.12) & (across > 0) & (across < size * (build + 0.25))
     legs &= np.abs(along) < size * 0.8
-    coat = _coat(kind, random, along / size, across / size)
+    fur = coat(kind, random, along / size, across / size)
     shade = (1.0 - 0.35 * across / size)[..., None]
     inside = (body | head | legs)[..., None]
-    drawn = np.where(inside, coat * shade, scene) * random.uniform(0.75, 1.15)
+    drawn = np.where(inside, fur * shade, scene) * random.uniform(0.75, 1.15)
     return Image.fromarray(np.clip(drawn + random.normal(0, 5, drawn.shape), 0, 255).astype(np.uint8))
 
 
-def _landscape(random: np.random.Generator, side: int) -> Floats:
+def landscape(random: np.random.Generator, side: int) -> Floats:
     """Soft fields of earth and green at several scales."""
     made = np.zeros((side, side, 3), dtype=np.float32)
     for cells, strength in ((3, 70), (8, 40), (30, 25), (90, 14)):
@@ -44,7 +44,7 @@ def _landscape(random: np.random.Generator, side: int) -> Floats:
     return np.asarray(made + tint, np.float32)
 
 
-def _coat(kind: int, random: np.random.Generator, along: Floats, across: Floats) -> Floats:
+def coat(kind: int, random: np.random.Generator, along: Floats, across: Floats) -> Floats:
     """A colour and a pattern by kind: plain, stripes, rings or spots."""
     hue = (kind * 0.381966 + random.normal(0, 0.015)) % 1
     colour = np.asarray(colorsys.hsv_to_rgb(hue, 0.55 + 0.1 * (kind % 3), 0.8), np.float32) * 255

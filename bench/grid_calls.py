@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,9 +35,13 @@ class Calls:
     def __init__(self, filled: Any, rows: int) -> None:
         from django.test import Client
 
+        from webapp.access.models import User
+
         self.filled, self.rows = filled, rows
         self.client = Client(SERVER_NAME="127.0.0.1", HTTP_AUTHORIZATION=f"Bearer {filled.token}")
         self.base = "/api/v1/projects/grid"
+        self.browser = Client(SERVER_NAME="127.0.0.1")  # signed in as a person, since pages hear no token
+        self.browser.force_login(User.objects.get(username="bench"))
         self.turn = itertools.count()
         self.after = {order: self._deep(order) for order in ("newest", "captured", "least-sure", "priority")}
 
@@ -48,7 +53,8 @@ class Calls:
         keys = selection.ORDERS[order]
         rows = selection.apply(self.filled.project, selection.Selection(order=order))
         place = rows.count() * 9 // 10
-        return _cursor(rows[place : place + 1].get(), keys)
+        # The keys alone lie in the index: whole rows would be read from the table, on SQLite for minutes.
+        return _cursor(rows.values(*(key.lstrip("-") for key in keys))[place : place + 1].get(), keys)
 
     def all(self) -> dict[str, Callable[[], None]]:
         from bench.grid_rows import LABELS
@@ -79,11 +85,25 @@ class Calls:
             "version": lambda n: {"version": self.filled.version},
             "dark": lambda n: {"quality": "dark"},
             "text": lambda n: {"text": f"IMG_{self.rows}"[:7]},
+            "text, oldest": lambda n: {"text": f"IMG_{self.rows}"[:7], "order": "oldest"},
+            "text, nowhere": lambda n: {"text": "nowhere"},
             "empty answer": lambda n: {"individual": "-", "label": "-"},
         }  # fmt: skip
         calls: dict[str, Callable[[], None]] = {name: self._turned(make) for name, make in pages.items()}
         calls["facets"] = lambda: self._get(f"{self.base}/facets")
         calls["queues"] = lambda: self._get(f"{self.base}/queues")
+        calls["health"] = lambda: self._get(f"{self.base}/health")
+        calls["results by visit"] = lambda: self._get(f"{self.base}/results")
+        calls["results by label"] = lambda: self._get(f"{self.base}/results?by=project")
+        addresses = {
+            "project": "",
+            "Data": "data/",
+            "Results": "results/",
+            "Snapshots": "snapshots/",
+            "Export": "export/",
+        }
+        for name, path in addresses.items():
+            calls[f"{name} page"] = partial(self._open, f"/p/grid/{path}")
         return calls
 
     def _turned(self, make: Callable[[int], dict[str, Any]]) -> Callable[[], None]:
@@ -94,6 +114,11 @@ class Calls:
         if answer.status_code != 200:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.content[:500]!r}")
         return answer.json()
+
+    def _open(self, path: str) -> None:
+        answer = self.browser.get(path)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{path}: {answer.status_code}")
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         answer = self.client.post(path, json.dumps(body), content_type="application/json")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
-_django = get_asgi_application()
+django.setup(set_prefix=False)
 
 from webapp.api.direct import around  # noqa: E402  (needs Django set up)
+from webapp.handler import Handler  # noqa: E402
 from webapp.intake import Intake  # noqa: E402
 
-application = Intake(around(_django))
+application = Intake(around(Handler()))

@@ -24,6 +24,7 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.txt"
 OLDEST = (3, 11)
 DISK_GB = 8  # what is installed, and the largest download beside its unpacked copy
+OWN_COMMANDS = ("classify", "augment_data")  # of ./osprey, and installed in .venv/bin as well
 AT_ONCE = 8  # packages to a call of pip: an interrupted set-up repeats little, and downloads need little room
 
 
@@ -212,12 +213,13 @@ def install_packages(missing: list[str]) -> None:
 
 
 def write_own_commands() -> None:
-    """Make this checkout importable in its environment and `classify` a command there, without any network."""
+    """Make this checkout importable in its environment and its own commands there, without any network."""
     write_beside(site_packages() / "osprey.pth", os.fsencode(f"{ROOT}\n"))
-    script = VENV / "bin" / "classify"
-    words = f'#!/bin/sh\nexec {quote(str(PYTHON))} {quote(str(ROOT / "osprey"))} classify "$@"\n'
-    write_beside(script, os.fsencode(words))
-    script.chmod(0o755)
+    for name in OWN_COMMANDS:
+        script = VENV / "bin" / name
+        words = f'#!/bin/sh\nexec {quote(str(PYTHON))} {quote(str(ROOT / "osprey"))} {name} "$@"\n'
+        write_beside(script, os.fsencode(words))
+        script.chmod(0o755)
 
 
 def write_beside(path: Path, text: bytes) -> None:

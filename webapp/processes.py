@@ -111,7 +111,8 @@ def _io(site: Site) -> Process:
 
 def _train(site: Site) -> Process:
     # A thread is enough: it looks after a training process of its own, and nothing is forked beside the heartbeat.
-    return Process("train", _worker("train", "threads", 1), lambda: None, environment=FEW_ARENAS)
+    # The grace is for that process's checkpoint.
+    return Process("train", _worker("train", "threads", 1), lambda: None, grace=25.0, environment=FEW_ARENAS)
 
 
 def _beat(site: Site) -> Process:

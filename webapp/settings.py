@@ -162,7 +162,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
     }
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+    # Rows lie on flash, or in memory: left at 4, a page of a filter is now and then read by walking all newer images.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c random_page_cost=1.1")
+    DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
         "max_size": env.integer("OSPREY_DATABASE_CONNECTIONS", 16),
         "timeout": 20,
@@ -211,11 +213,13 @@ CELERY = {
         "webapp.reviews.tasks_analysis.*": {"queue": "io"},
         "webapp.reviews.tasks_labels.*": {"queue": "io"},
         "webapp.runs.tasks.*": {"queue": "train"},
+        "webapp.runs.tasks_io.*": {"queue": "io"},
     },
     "beat_schedule": {
         "sweep": {"task": "webapp.images.tasks.sweep", "schedule": timedelta(seconds=30)},
         "freezings": {"task": "webapp.datasets.tasks_freeze.wake", "schedule": timedelta(seconds=30)},
         "sweep imports": {"task": "webapp.datasets.tasks_import.sweep", "schedule": timedelta(seconds=15)},
+        "sweep runs": {"task": "webapp.runs.tasks_io.sweep", "schedule": timedelta(seconds=15)},
         "sweep exports": {"task": "webapp.datasets.tasks_export.sweep", "schedule": timedelta(seconds=30)},
         "look at data": {"task": "webapp.reviews.tasks_analysis.look", "schedule": timedelta(minutes=1)},
         "follow merged labels": {

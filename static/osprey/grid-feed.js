@@ -33,9 +33,12 @@ export class Feed extends EventTarget {
     this.busy = true;
     const mine = this.turn;
     try {
-      const answer = await insist(() => get(this.next), { tries: 4 });
-      if (mine !== this.turn) return;
-      this.take(answer);
+      // A search in names answers a piece of the project at a time, and a piece may hold nothing.
+      for (let before = this.items.length; this.items.length === before && !this.isEnd; ) {
+        const answer = await insist(() => get(this.next), { tries: 4 });
+        if (mine !== this.turn) return;
+        this.take(answer);
+      }
     } catch (problem) {
       if (mine !== this.turn) return;
       if (!(problem instanceof Problem)) console.error(problem);

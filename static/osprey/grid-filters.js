@@ -7,7 +7,7 @@ const LABELS_SHOWN = 300;
 const WORDS = { // how an active filter is called where no list of the page names its value
   label: "label", machine_label: "model says", individual: "individual", source: "said by", review_state: "review", site: "site", visit: "visit",
   sequence: "one sequence", upload: "one upload", part: "part", above: "at least", below: "under", captured_from: "from", captured_to: "until",
-  version: "version", failed: "failed", damaged: "damaged", finding: "found", group: "group", cluster: "near-duplicates", quality: "quality",
+  version: "version", failed: "failed", damaged: "damaged", timed: "known time", finding: "found", group: "group", cluster: "near-duplicates", quality: "quality",
   snapshot: "snapshot", snapshot_part: "part", text: "name holds", order: "order",
 };
 const NOTHING = "-"; // the site's word for "has none"
@@ -107,6 +107,8 @@ export class Filters extends EventTarget {
   words(name, value) {
     const known = this.row(name, value)?.name ?? this.page.names[name]?.[value];
     if (OPAQUE.has(name)) return known ?? WORDS[name];
+    if (name === "cluster" && value === "any") return WORDS[name];
+    if (name === "timed") return value === "0" ? "no time" : "with a time";
     if (name === "failed" || name === "damaged") return value === "0" ? `not ${WORDS[name]}` : WORDS[name];
     if (name === "above" || name === "below") return `${WORDS[name]} ${Math.round(Number(value) * 100)} % sure`;
     if (value === "none" || value === NOTHING) return `no ${WORDS[name]}`;

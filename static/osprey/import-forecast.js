@@ -51,8 +51,11 @@ function figures(found) {
   );
 }
 
+const ORDER = ["train", "validation", "test"];
+
 function parts(found) {
-  const rows = Object.entries(found.parts || {});
+  const place = ([name]) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
+  const rows = Object.entries(found.parts || {}).sort((a, b) => place(a) - place(b));
   return rows.length ? h("p", {}, "Parts: ", rows.map(([name, n], at) => [at ? ", " : "", h("b", { text: name }), ` ${number(n)}`])) : null;
 }
 
@@ -73,6 +76,7 @@ function missing(found) {
 
 /** Fill `box`. `again(mapping)` looks once more, `start(mapping)` imports. */
 export function drawForecast(box, found, page, { again, start, startWords = "Import" }) {
+  const wasOpen = !box.hidden && Boolean(box.querySelector(".is-mapping[open]")); // whoever maps columns is not done after the first
   let mapping = found.columns ? { ...(found.mapping ?? found.columns.suggested) } : {};
   const isReady = !found.needs_mapping && found.files > 0;
   const button = h("button", { type: "button", class: "btn btn-primary", disabled: !isReady, onclick: () => start(mapping), text: isReady ? `${startWords} ${count(found.files, "picture")}` : startWords });
@@ -81,7 +85,7 @@ export function drawForecast(box, found, page, { again, start, startWords = "Imp
     h("div", { class: "forecast-head" }, h("h3", { text: found.machine ? "Results of a machine: predictions, never labels" : "What would come in" }),
       h("p", { class: "hint", text: `Read as ${page.formats[found.format] || found.format}${found.machine ? `, by ${[found.machine.detector, found.machine.classifier].filter(Boolean).join(" + ")}` : ""}.${found.licence ? ` It says of its licence: ${found.licence}.` : ""}` })),
     found.needs_mapping ? h("p", { class: "note warn", text: found.reason }) : figures(found),
-    found.columns ? h("details", { class: "fold", open: found.needs_mapping }, h("summary", { text: "What its columns mean" }), mappingTable({ ...found.columns, suggested: mapping }, page, changed)) : null,
+    found.columns ? h("details", { class: "fold is-mapping", open: found.needs_mapping || wasOpen }, h("summary", { text: "What its columns mean" }), mappingTable({ ...found.columns, suggested: mapping }, page, changed)) : null,
     found.needs_mapping ? null : parts(found),
     found.labels && Object.keys(found.labels).length && !found.machine ? labelBars(found.labels, found.new_labels) : null,
     found.needs_mapping ? null : missing(found),

@@ -1,5 +1,5 @@
 // One import: how far it is, what became of every file, what to know, and the ways to stop, go on and take it back.
-import { address, call, get, insist, post } from "./api.js";
+import { address, call, get, insist, patch, post } from "./api.js";
 import { $, announce, data, h, show, toast } from "./dom.js";
 import { drawForecast } from "./import-forecast.js";
 import { count, duration, number } from "./words.js";
@@ -12,6 +12,7 @@ let turn = 0;
 let pace = null;
 const UNDER_WAY = ["waiting", "leased"];
 const BAD = ["failed", "rejected"];
+const PAGE = 100;
 const base = `/imports/${row.id}`;
 
 // ---- how far it is ----
@@ -56,9 +57,16 @@ function draw() {
   show($("#figures"), !row.asks);
   $("#fact-format").textContent = page.formats[row.format] || row.format || "not known yet";
   $("#fact-checksum").textContent = row.checksum || "once it is done";
+  drawTrust();
   drawButtons(isWorking);
   drawNotices();
   drawChips();
+}
+
+function drawTrust() {
+  if (!$("#fact-trusted")) return;
+  $("#fact-trusted").textContent = row.trusted ? "versions may be tested on its labels" : "versions are not tested on its labels";
+  if ($("#trust")) $("#trust").textContent = row.trusted ? "Do not test on them" : "Test on them";
 }
 
 function drawButtons(isWorking) {
@@ -139,10 +147,18 @@ async function more() {
   $("#no-items").textContent = state ? "No file is in this state." : "No file is dealt with yet.";
 }
 
+/** Answers of the recogniser come after the import: what is shown and still waits is looked at again. */
+async function renew() {
+  const mine = turn;
+  if ($("#items").children.length > PAGE || !$("#items .is-received")) return;
+  const answer = await get(address(`/uploads/${row.upload}/items`, { state, limit: PAGE }));
+  if (mine === turn) $("#items").replaceChildren(...answer.results.map(line));
+}
+
 function restart() {
   turn += 1;
   $("#items").replaceChildren();
-  next = address(`/uploads/${row.upload}/items`, { state, limit: 100 });
+  next = address(`/uploads/${row.upload}/items`, { state, limit: PAGE });
   more();
 }
 
@@ -176,14 +192,18 @@ async function refresh() {
   const before = row.counts.files;
   row = await get(base);
   draw();
-  if (before !== row.counts.files && $("#items").children.length < 100) restart();
+  if (before !== row.counts.files && $("#items").children.length < PAGE) restart();
 }
 
 async function follow() {
   for (;;) {
     const isMoving = row.moving || (UNDER_WAY.includes(row.state) && !row.asks);
     await new Promise((resolve) => setTimeout(resolve, isMoving && row.kind !== "watch" ? 1000 : 5000));
-    if (!isMoving || document.hidden) continue;
+    if (document.hidden) continue;
+    if (!isMoving) {
+      await renew().catch(() => null);
+      continue;
+    }
     await refresh().catch(() => null);
     if (row.state === "done") announce(`The import is done: ${count(row.counts.added, "picture")} added.`);
   }
@@ -196,6 +216,7 @@ $("#withdraw")?.addEventListener("click", () => {
   if (why !== null) act(() => post(`/uploads/${row.upload}/withdraw`, { reason: why }), "Withdrawn.");
 });
 $("#bring-back")?.addEventListener("click", () => act(() => post(`/uploads/${row.upload}/bring-back`, {}), "It is being brought back."));
+$("#trust")?.addEventListener("click", () => act(() => patch(base, { trusted: !row.trusted }), row.trusted ? "The next snapshot does not test on these labels." : "The next snapshot may test on these labels."));
 $("#discard")?.addEventListener("click", async () => {
   try {
     await call("DELETE", base);

@@ -1,22 +1,24 @@
 // The Import page: where the data is, a look at what would come in, then the import itself.
-import { Problem, get, insist, patch, pause, post, sendBytes } from "./api.js";
+import { Problem, get, insist, pause, post, sendBytes } from "./api.js";
 import { $, $$, data, show, toast } from "./dom.js";
 import { fromFiles } from "./gather.js";
 import { drawForecast } from "./import-forecast.js";
-import { bytes, number } from "./words.js";
+import { pack } from "./pack.js";
+import { partSideFiles } from "./side-files.js";
+import { bytes } from "./words.js";
 
 const page = data("imports");
 const base = `/projects/${page.project}`;
-const AT_ONCE = 4;
 const LOOK_MILLISECONDS = 700;
 const form = $("#new-import");
+let sent = null; // the import that was sent, looked at and not begun
 
 function where() {
   return new FormData(form).get("where");
 }
 
 function said() {
-  return { format: $("#format").value, source: $("#source").value.trim(), licence: $("#licence").value.trim() };
+  return { format: $("#format").value, source: $("#source").value.trim(), licence: $("#licence").value.trim(), trusted: $("#trusted").checked };
 }
 
 function fault(text) {
@@ -24,10 +26,15 @@ function fault(text) {
   show($("#fault"), Boolean(text));
 }
 
+function forget() {
+  sent = null;
+  $("#forecast").hidden = true;
+}
+
 function choose() {
   for (const part of $$("[data-where]")) show(part, part.dataset.where === where());
   fault("");
-  $("#forecast").hidden = true;
+  forget();
 }
 
 function busy(yes) {
@@ -68,8 +75,8 @@ async function lookAtPath(mapping = {}) {
 
 // ---- a file that is sent ----
 
-async function send(file) {
-  const query = { name: file.name, ...said(), ask: "1" };
+async function send(file, kind) {
+  const query = { name: file.name, ...said(), format: said().format || kind, ask: "1" };
   progress(0, `Sending ${file.name}, ${bytes(file.size)}`);
   const onProgress = (sent) => progress(file.size ? sent / file.size : 1, `Sending ${file.name}: ${bytes(sent)} of ${bytes(file.size)}`);
   const row = await insist(() => sendBytes(`${base}/imports/file`, query, file, { method: "POST", onProgress }), { tries: 4 });
@@ -85,57 +92,73 @@ async function lookAtSent(row) {
   }
 }
 
+async function lookAgain(row, mapping) {
+  const next = await post(`/imports/${row.id}/forecast`, { mapping, format: said().format || row.format });
+  drawSent(row, Object.keys(mapping).length ? { ...next, mapping } : next);
+}
+
 function drawSent(row, found) {
+  sent = row;
   drawForecast($("#forecast"), found, page, {
-    again: (mapping) => attempt(async () => {
-      const next = await post(`/imports/${row.id}/forecast`, { mapping, format: row.format });
-      drawSent(row, { ...next, mapping });
-    }),
+    again: (mapping) => attempt(() => lookAgain(row, mapping)),
     start: (mapping) => attempt(async () => {
-      const chosen = found.columns ? { mapping } : {};
-      open(await post(`/imports/${row.id}/resume`, { ...chosen, source: said().source, licence: said().licence }));
+      const chosen = { format: found.format, ...(found.columns ? { mapping } : {}) };
+      const { source, licence, trusted } = said();
+      open(await post(`/imports/${row.id}/resume`, { ...chosen, source, licence, trusted }));
     }),
   });
 }
 
-async function lookAtFile(file, what) {
+async function lookAtFile(file, what, kind = "") {
   if (!file) return fault(`Choose ${what} first.`);
-  const row = await lookAtSent(await send(file));
+  forget();
+  const row = await lookAtSent(await send(file, kind));
   progress(0, null);
   return drawSent(row, row.forecast);
 }
 
-// ---- the pictures of a table, from a folder of this computer ----
+// ---- a folder of this computer: one zip is made of it while it is sent ----
 
-async function sendPictures(files) {
-  const entries = fromFiles(files).filter(({ path }) => /\.(jpe?g|png|webp|tiff?|avif|mpo)$/i.test(path));
-  if (!entries.length) return;
-  const manifest = entries.map(({ path, size, mtime }) => ({ path, size, modified_at_ms: mtime }));
-  const upload = await post("/uploads", { project: page.project, name: entries[0].path.split("/")[0], manifest: manifest.slice(0, 10_000) });
-  for (let from = 10_000; from < manifest.length; from += 10_000) await post(`/uploads/${upload.id}/manifest`, { manifest: manifest.slice(from, from + 10_000) });
-  let next = 0;
-  let done = 0;
-  const line = async () => {
-    while (next < entries.length) {
-      const { path, file } = entries[next++];
-      try {
-        await insist(() => sendBytes(`/uploads/${upload.id}/file`, { path }, file));
-      } catch (problem) {
-        if (!(problem instanceof Problem) || problem.isPassing) throw problem; // a bad picture is an item with its reason
-      }
-      done += 1;
-      progress(done / entries.length, `Sending pictures: ${number(done)} of ${number(entries.length)}`);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, line));
-  await patch(`/uploads/${upload.id}`, { state: "closed" });
+function ending(path) {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return name.lastIndexOf(".") > 0 ? name.slice(name.lastIndexOf(".")).toLowerCase() : "";
+}
+
+/** What a data set is made of, side files of cameras and whatever else lies there left out. */
+function wantedOf(files) {
+  return partSideFiles(fromFiles(files)).pictures.filter(({ path }) => page.endings.includes(ending(path)));
+}
+
+async function packed(entries, name) {
+  const total = entries.reduce((sum, { size }) => sum + size, 0);
+  if (total > page.mostBytes) {
+    throw new Problem(413, { detail: `${bytes(total)} are chosen, and this site takes ${bytes(page.mostBytes)} at a time. Choose its folders one after the other, or ask an admin to import it on the server.` }, null);
+  }
+  progress(0, "Reading…");
+  try {
+    const zip = await pack(entries, (read) => progress(total ? read / total : 1, `Reading: ${bytes(read)} of ${bytes(total)}`));
+    return new File([zip], `${name}.zip`);
+  } catch (problem) {
+    throw new Problem(400, { detail: `A file could not be read any more (${problem.message}). Is its disk still there? Choose the folder again.` }, null);
+  }
+}
+
+async function lookAtFolder() {
+  const { files } = $("#folder");
+  if (!files.length) return fault("Choose a folder first.");
+  const entries = wantedOf(files);
+  if (!entries.length) return fault("There are neither pictures nor tables in this folder.");
+  return lookAtFile(await packed(entries, entries[0].path.split("/")[0] || "folder"), "a folder");
 }
 
 async function lookAtTable() {
   const file = $("#table").files[0];
   if (!file) return fault("Choose a table or a JSON file first.");
-  await sendPictures($("#pictures").files);
-  return lookAtFile(file, "a table or a JSON file");
+  const pictures = wantedOf($("#pictures").files).filter(({ path }) => page.pictureEndings.includes(ending(path)));
+  const kind = ending(file.name) === ".json" ? "" : "csv";
+  if (!pictures.length) return lookAtFile(file, "a table or a JSON file", kind);
+  const table = { path: file.name, size: file.size, file };
+  return lookAtFile(await packed([table, ...pictures], file.name.replace(/\.[^.]*$/, "")), "a table or a JSON file", kind);
 }
 
 // ---- originals in place ----
@@ -159,10 +182,14 @@ async function attempt(act) {
 }
 
 if (form) {
-  form.addEventListener("change", (event) => { if (event.target.name === "where") choose(); });
+  form.addEventListener("change", ({ target }) => {
+    if (target.name === "where") choose();
+    if (target.type === "file") forget();
+    if (target.id === "format" && sent) attempt(() => lookAgain(sent, {}));
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const looks = { zip: () => lookAtFile($("#zip").files[0], "a zip"), table: lookAtTable, path: () => lookAtPath() };
+    const looks = { folder: lookAtFolder, zip: () => lookAtFile($("#zip").files[0], "a zip"), table: lookAtTable, path: () => lookAtPath() };
     attempt(looks[where()]);
   });
   choose();

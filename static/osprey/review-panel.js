@@ -7,6 +7,8 @@ import { confidence, duration, number, percent } from "./words.js";
 
 const GUESSES = 5;
 const SLOTS = 9;
+/** Where no keyboard is to be expected, keys are not spoken of. */
+const BY_TOUCH = matchMedia("(hover: none) and (pointer: coarse)").matches;
 
 /** What the keys 1 to 9 stand for: the best guesses, then the pinned labels that are not among them. */
 export function slotsOf(unit, pinned) {
@@ -89,9 +91,11 @@ export class Panel {
 
 function hintOf(draft, suggestion) {
   if (draft.isAdding) return "and? The next label is added beside it.";
-  if (draft.isWhole) return "Enter saves it and goes on.";
-  if (draft.frames.size) return suggestion ? "Enter takes the suggestion for the other frames." : "Say what the other frames show.";
-  return suggestion ? "suggested: Enter accepts it" : "a number, / to find a label, E for empty";
+  const enter = BY_TOUCH ? "Accept" : "Enter";
+  if (draft.isWhole) return BY_TOUCH ? "Save keeps it and goes on." : "Enter saves it and goes on.";
+  if (draft.frames.size) return suggestion ? `${enter} takes the suggestion for the others.` : "Say what the others show.";
+  if (suggestion) return `suggested: ${enter} takes it`;
+  return BY_TOUCH ? "tap a label, Find or Empty" : "a number, / to find a label, E for empty";
 }
 
 function currentWords(unit) {

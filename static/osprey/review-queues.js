@@ -2,6 +2,7 @@
 import { get, insist } from "./api.js";
 import { $, announce, h, show } from "./dom.js";
 import { Keys } from "./keys.js";
+import { offerDraws } from "./review-draws.js";
 import { count, number } from "./words.js";
 
 function line(one, i) {
@@ -18,6 +19,12 @@ function line(one, i) {
 
 export async function showQueues(page) {
   show($("#queues"), true);
+  offerDraws(page, () => list(page));
+  new Keys(await list(page));
+}
+
+/** Fetch and show them; gives the keys of the list, which find whatever is shown when they are pressed. */
+async function list(page) {
   const { results } = await insist(() => get(`/projects/${page.project}/queues`), { tries: 5 });
   const mine = results.filter((one) => page.rights.curate || !one.for_curators);
   const filled = mine.filter((one) => one.count > 0);
@@ -26,12 +33,12 @@ export async function showQueues(page) {
   $("#queues-empty").textContent = rest.length ? `Nothing waits in: ${rest.map((one) => one.name).join(", ")}.` : "";
   show($("#no-queue"), !filled.length);
   announce(filled.length ? `${count(filled.length, "queue")} with images` : "No queue has images.");
-  const links = [...document.querySelectorAll("#queue-list a")];
-  const walk = (by) => links[(links.indexOf(document.activeElement) + by + links.length) % links.length]?.focus();
-  new Keys([
-    { group: "Queues", keys: links.slice(0, 9).map((_, i) => String(i + 1)), shown: ["1", "–", "9"], say: "open that queue", act: (_, { key }) => links[Number(key) - 1].click() },
+  const links = () => [...document.querySelectorAll("#queue-list a")];
+  const walk = (by) => links()[(links().indexOf(document.activeElement) + by + links().length) % links().length]?.focus();
+  if (!$("#draws")?.open) links()[0]?.focus();
+  return [
+    { group: "Queues", keys: "123456789".split(""), shown: ["1", "–", "9"], say: "open that queue", act: (_, { key }) => links()[Number(key) - 1]?.click() },
     { group: "Queues", keys: ["ArrowDown"], say: "next queue", act: () => walk(1) },
     { group: "Queues", keys: ["ArrowUp"], say: "queue before", act: () => walk(-1) },
-  ]);
-  links[0]?.focus();
+  ];
 }

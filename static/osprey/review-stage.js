@@ -18,7 +18,9 @@ function gapWords(seconds) {
   if (seconds === null) return "";
   const sign = seconds < 0 ? "−" : "+";
   const size = Math.abs(seconds);
-  return size < 100 ? `${sign}${size} s` : `${sign}${Math.round(size / 60)} min`;
+  if (size < 100) return `${sign}${size} s`;
+  if (size < 6000) return `${sign}${Math.round(size / 60)} min`;
+  return size < 172_800 ? `${sign}${Math.round(size / 3600)} h` : `${sign}${Math.round(size / 86_400)} days`;
 }
 
 export class Stage {
@@ -117,7 +119,7 @@ export class Stage {
       "button",
       { type: "button", class: "film", onclick: () => { this.go(index); $("#stage").focus(); }, "aria-label": this.cellWords(image, index) },
       h("img", { src: image.thumbnail, alt: "", loading: index < 16 ? "eager" : "lazy", decoding: "async", width: 128, height: 96, draggable: "false" }),
-      h("span", { class: "film-gap", text: index ? gapWords(secondsBetween(images[0].captured_at, image.captured_at)) : "" }),
+      h("span", { class: "film-gap", text: index && !this.unit.isGroup ? gapWords(secondsBetween(images[0].captured_at, image.captured_at)) : "" }),
       h("span", { class: "film-said" }),
     ));
     this.strip.replaceChildren(...this.cells);

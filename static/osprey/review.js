@@ -61,6 +61,7 @@ class Review {
     show($("#nothing"), !unit);
     if (!unit) return this.drawNothing();
     $("#review-body").dataset.unit = unit.unit;
+    $("#review-body").classList.toggle("is-group", Boolean(unit.isGroup));
     this.stage.show(unit, draft);
     this.panel.show(unit, draft);
     this.fields.show(draft.hand.fields);

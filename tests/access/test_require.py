@@ -31,6 +31,7 @@ IN_A_PROJECT = {
     Action.IMPORT: ("curator", "curate", False),
     Action.EXPORT: ("viewer", "read", False),
     Action.FREEZE: ("curator", "curate", False),
+    Action.VIEW_RUNS: ("viewer", "read", False),
     Action.TRAIN: ("trainer", "train", False),
     Action.COMPARE: ("viewer", "train", False),
     Action.ADD_VERSION: ("admin", "admin", False),

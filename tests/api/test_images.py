@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from django.conf import settings
 from django.utils import timezone
 
 from tests.api.conftest import Cast
 from tests.pictures import exif_block, gps_at, jpeg
 from webapp.access.models import AuditEvent
+from webapp.api import paging
 from webapp.images.derived import name_of
 from webapp.images.models import Image, ImageState
 from webapp.images.store import write_derived
@@ -31,6 +33,22 @@ def test_images_come_in_pages_without_gaps_or_repeats(cast: Cast) -> None:
             seen += [row["id"] for row in page["results"]]
             following = page["next"]
         assert seen == expected, order
+
+
+def test_a_search_in_paths_goes_through_the_project_piece_by_piece(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page looks through so many images and gives a `next`, so that old images are found as well."""
+    made = [cast.image(number, score=number / 10).pk for number in range(1, 8)]
+    wanted = [made[0], made[3], made[6]]
+    Image.objects.filter(pk__in=wanted).update(path="north/lynx.jpg")
+    monkeypatch.setattr(paging, "LOOKED_THROUGH", 2)
+    vera = cast.token("vera")
+    for order, expected in {"newest": wanted[::-1], "oldest": wanted, "least-sure": wanted}.items():
+        seen, pages, following = [], 0, f"{IMAGES}?project=savanna&text=LYNX&order={order}"
+        while following:
+            page = vera.get(following.removeprefix("http://127.0.0.1:8000")).json()
+            seen += [row["id"] for row in page["results"]]
+            pages, following = pages + 1, page["next"]
+        assert (seen, pages) == (expected, 4), order
 
 
 def test_the_list_can_be_narrowed(cast: Cast) -> None:

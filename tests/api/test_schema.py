@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
-from django.urls import URLPattern, get_resolver, resolve
+from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
 from tests.api.client import Client, Reply
 from tests.api.conftest import Cast
@@ -23,13 +24,18 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
     return [(m.upper(), p, one) for p, methods in description()["paths"].items() for m, one in methods.items()]
 
 
+def routes(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[tuple[str, str | None]]:
+    for route in patterns:
+        address = f"{before}{route.pattern}"
+        if isinstance(route, URLResolver):
+            yield from routes(route.url_patterns, address)
+        else:
+            yield address, route.name
+
+
 def test_every_route_is_described() -> None:
     described = {re.sub(r"{\w+}", "{}", path) for _, path, _ in operations()}
-    routed = {
-        "/" + re.sub(r"<[^>]+>", "{}", str(route.pattern))
-        for route in urlpatterns
-        if isinstance(route, URLPattern) and route.name not in NOT_CALLS
-    }
+    routed = {"/" + re.sub(r"<[^>]+>", "{}", address) for address, name in routes(urlpatterns) if name not in NOT_CALLS}
     assert routed == described
 
 

@@ -135,6 +135,14 @@ def test_every_module_of_the_classifier_is_described() -> None:
     assert described == (there | packages) - {name for name in there if name.endswith("__init__")} - {"__init__", "cli"}
 
 
+def test_every_module_of_training_is_described() -> None:
+    table = reading.rows(reading.sections(PAGE)["The modules of training"])
+    described = {word for row in table for word in reading.code_words(row[1])}
+    folder = ROOT / "training"
+    there = {".".join(path.relative_to(folder).with_suffix("").parts) for path in python_files("training")}
+    assert described == there - {"__init__", "contract.__init__"}
+
+
 def test_every_module_of_the_formats_is_described() -> None:
     table = reading.rows(reading.sections(PAGE)["The modules of formats"])
     described = [word for row in table for word in reading.code_words(row[1])]

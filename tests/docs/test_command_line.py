@@ -14,6 +14,7 @@ from django.core.management import load_command_class
 
 from classifier.cli import classify
 from tests.docs import reading
+from training import augment_data
 from webapp import site_commands
 
 ROOT = reading.ROOT
@@ -38,12 +39,14 @@ def of_django(app: str, name: str) -> Callable[[], argparse.ArgumentParser]:
 
 PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "classify": classify.parser,
+    "augment_data": augment_data.parser,
     "up": lambda: _of_site("up"),
     "status": lambda: _of_site("status"),
     "token": of_django("webapp.projects", "token"),
     "models": of_django("webapp.versions", "models"),
     "import": of_django("webapp.datasets", "import_data"),
     "freeze": of_django("webapp.datasets", "freeze"),
+    "retrain": of_django("webapp.runs", "retrain"),
     "rebuild-state": of_django("webapp.reviews", "rebuild_state"),
 }
 OF_DJANGO = {"--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color"}
@@ -86,6 +89,6 @@ def test_a_section_shows_an_example_that_can_be_typed(name: str) -> None:
 @pytest.mark.parametrize("name", PARSERS)
 def test_every_option_is_explained_and_none_is_made_up(name: str) -> None:
     real = options(PARSERS[name]())
-    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", section(name)))
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z_-]*", section(name)))
     assert real - told - {"--data"} == set(), "not in docs/command-line.md"
     assert told - real - {"--data"} == set(), "no such option"

@@ -119,6 +119,11 @@ def test_rest_tells_the_same_and_lists_the_suspects(reef: Project) -> None:
     assert (told["report"]["labels"], told["analysis"]["state"]) == ({"Hake": 31, "Cod": 30, "Wrasse & Co": 1}, "done")
     found = client.get(f"/api/v1/projects/{reef.slug}/findings?kind=suspect&limit=5").json()["results"]
     assert [(one["proposed"], one["kind"]) for one in found] == [("cod", "suspect")]
+    twins = client.get(f"/api/v1/projects/{reef.slug}/near-duplicates").json()["results"]
+    assert [one["count"] for one in twins] == [2]
+    assert [(one["id"], one["label"]) for one in twins[0]["images"]] == [
+        (twins[0]["cluster"] + n, "cod") for n in (0, 1)
+    ]
     client.post(f"/p/{reef.slug}/data/look/")
     assert [one["state"] for one in client.get(f"/api/v1/projects/{reef.slug}/analyses").json()["results"]] == [
         "waiting",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.urls import reverse
 
 from tests.pages.conftest import Cast
@@ -41,6 +43,17 @@ def test_folders_are_shown_before_sites_are_made(cast: Cast) -> None:
     cast.image.refresh_from_db()
     assert cast.image.site is not None
     assert cast.image.site.name == "Ford"
+
+
+def test_dates_of_visits_are_told_in_the_zone_of_their_site(cast: Cast) -> None:
+    ford = Site.objects.create(project=cast.project, name="Ford", time_zone="Africa/Nairobi")
+    start = datetime(2026, 5, 1, 22, 30, tzinfo=UTC)
+    visit = Visit.objects.create(project=cast.project, site=ford, name="May", start=start)
+    rosa = cast.browser("reviewer")
+    for page in (places("places"), places("visit", visit.uid), places("project")):
+        text = rosa.get(page).content.decode()
+        assert "data-as-is>2 May 2026, 01:30</time>" in text
+        assert "Africa/Nairobi" in text
 
 
 def test_a_clock_is_put_right_by_what_it_showed(cast: Cast) -> None:

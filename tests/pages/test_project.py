@@ -13,9 +13,10 @@ from tests.pages.conftest import Cast
 from webapp.access.actors import OPERATOR
 from webapp.access.models import Membership
 from webapp.images.models import FacetCount, Image, Item
+from webapp.images.recount import recount
 from webapp.pages import progress
 from webapp.projects.models import Label, Project, Site
-from webapp.reviews.models import Review
+from webapp.reviews.models import Finding, Review
 from webapp.versions.models import Activation
 
 PAGE = "/p/savanna/"
@@ -47,10 +48,13 @@ def test_pace_is_guessed_from_gaps_when_pages_sent_no_seconds(cast: Cast) -> Non
     assert progress.seconds_a_review(actor, cast.project) == pytest.approx(12)
 
 
-def test_next_is_failures_then_unsure_answers_then_more_pictures(cast: Cast) -> None:
+def test_next_is_failures_then_suspects_then_unsure_answers_then_more_pictures(cast: Cast) -> None:
     browser = cast.browser("reviewer")
     assert "Put failures right" in text(browser)
     Item.objects.filter(state="failed").delete()
+    finding = Finding.objects.create(project=cast.project, image=cast.image, kind=Finding.Kind.SUSPECT, score=1)
+    assert "One label looks wrong" in text(browser)
+    finding.delete()
     assert "Check unsure answers" in text(browser)
     cast.image.state.queue_priority = 0.01
     cast.image.state.save()
@@ -74,6 +78,7 @@ def test_the_newest_backlog_comes_first_by_site(cast: Cast) -> None:
     cast.image.state.site = site
     cast.image.state.review_state = "reviewed"
     cast.image.state.save()
+    recount(cast.project)
     assert [(one.name, one.total, one.left) for one in progress.by_site(cast.project)] == [("", 1, 1), ("River", 1, 0)]
 
 

@@ -23,6 +23,7 @@ class Action(StrEnum):
     IMPORT = "import"
     EXPORT = "export"
     FREEZE = "freeze"
+    VIEW_RUNS = "view training runs"
     TRAIN = "train"
     COMPARE = "compare"
     ADD_VERSION = "add version"
@@ -71,6 +72,7 @@ TABLE: dict[Action, Need] = {
     Action.IMPORT: Need(Scope.CURATE, Role.CURATOR),
     Action.EXPORT: Need(Scope.READ, Role.VIEWER),
     Action.FREEZE: Need(Scope.CURATE, Role.CURATOR),
+    Action.VIEW_RUNS: Need(Scope.READ, Role.VIEWER),
     Action.TRAIN: Need(Scope.TRAIN, Role.TRAINER),
     Action.COMPARE: Need(Scope.TRAIN, Role.VIEWER),
     Action.ADD_VERSION: Need(Scope.ADMIN, Role.ADMIN),

@@ -15,6 +15,7 @@ from webapp.projects.find import project_by_slug
 from webapp.reviews import analysis
 from webapp.reviews.minimums import set_minimums
 from webapp.reviews.models import Analysis, Finding
+from webapp.reviews.near_duplicates import clusters_of, members_of
 
 
 class Health(View):
@@ -54,6 +55,25 @@ class Findings(View):
         rows = rows.filter(image__withdrawn_at=None).select_related("image", "label")
         keys = ("-score", "image_id")
         return Response(page(rows, request, shape=lambda row: shown(shapes.FindingShape, row), keys=keys))
+
+
+class NearDuplicates(View):
+    @describe(
+        "data.near_duplicates",
+        "Clusters of near-duplicates with their images",
+        query=[PageQuery],
+        answers=page_of(shapes.ClusterShape),
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        project = project_by_slug(self.actor, slug, Action.VIEW_IMAGES)
+        found = page(clusters_of(project), request, shape=dict, keys=("cluster",))
+        members = members_of(project, [row["cluster"] for row in found["results"]])
+        shape = shapes.ClusterShape
+        found["results"] = [
+            shown(shape, {"cluster": row["cluster"], "count": row["images"], "images": members[row["cluster"]]})
+            for row in found["results"]
+        ]
+        return Response(found)
 
 
 class Minimums(View):

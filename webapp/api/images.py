@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rest_framework.request import Request
@@ -11,7 +12,7 @@ from webapp.access.table import Action
 from webapp.api.describe import describe, list_of, page_of
 from webapp.api.image_shapes import COLUMNS, image_shapes
 from webapp.api.lookup import image_for, prediction_for
-from webapp.api.paging import PageQuery, page
+from webapp.api.paging import Narrow, PageQuery, page
 from webapp.api.shapes import images as shapes
 from webapp.api.views import View, read_query, shown
 from webapp.datasets import selection
@@ -35,10 +36,20 @@ class Images(View):
         asked = read_query(shapes.ImageQuery, request)
         project = project_by_slug(self.actor, asked.pop("project"), Action.VIEW_IMAGES)
         chosen = selection.read(asked)
-        rows = selection.apply(project, chosen)
-        found = page(rows.values(*COLUMNS), request, shape=lambda row: row, keys=selection.ORDERS[chosen.order])
+        rows = selection.apply(project, replace(chosen, text="")).values(*COLUMNS)
+        narrow = _search(chosen) if chosen.text else None
+        found = page(rows, request, shape=lambda row: row, keys=selection.ORDERS[chosen.order], narrow=narrow)
         found["results"] = image_shapes(found["results"], project, PlaceRule(self.actor, project), request)
         return Response(found)
+
+
+def _search(chosen: selection.Selection) -> Narrow:
+    def narrow(rows: selection.Rows, first: Any, last: Any) -> selection.Rows:
+        first_id, last_id = (None if row is None else row["image_id"] for row in (first, last))
+        ranges = {"newest": (last_id, first_id), "oldest": (first_id, last_id)}
+        return selection.narrowed_by_text(rows, chosen.text, ids=ranges.get(chosen.order))
+
+    return narrow
 
 
 class OneImage(View):

@@ -69,6 +69,7 @@ class Imports(View):
             in_place=asked["in_place"],
             source=asked["source"],
             licence=asked["licence"],
+            trusted=asked["trusted"],
             kind=Upload.Kind.WATCH if asked["watch"] else Upload.Kind.IMPORT,
             quiet_seconds=asked["quiet_seconds"],
             forecast=self.look(project, asked) if not asked["watch"] else None,
@@ -127,6 +128,7 @@ class ImportFile(Imports):
             format=asked["format"],
             source=asked["source"],
             licence=asked["licence"],
+            trusted=asked["trusted"],
             asks=asked["ask"],
         )
         headers = {"Location": address(request, "api-import", row.uid)}
@@ -134,11 +136,23 @@ class ImportFile(Imports):
 
 
 class OneImport(Imports):
-    http_method_names = ("get", "delete", "options")
+    http_method_names = ("get", "patch", "delete", "options")
 
     @describe("imports.read", "How far an import is, and what to know of it", answers=shapes.ImportShape)
     def get(self, request: Request, uid: UUID) -> Response:  # type: ignore[override]
         return Response(self.import_shape(importing.import_by_uid(self.actor, uid)))
+
+    @describe(
+        "imports.edit",
+        "Change what is kept with an import",
+        description="Source, licence, and whether versions may be tested on its labels, for snapshots to come.",
+        takes=shapes.ImportFacts,
+        answers=shapes.ImportShape,
+    )
+    def patch(self, request: Request, uid: UUID) -> Response:
+        asked = read_body(shapes.ImportFacts, request)
+        row = importing.import_by_uid(self.actor, uid)
+        return Response(self.import_shape(importing.describe_import(actor=self.actor, row=row, **asked)))
 
     @describe("imports.discard", "Forget an import that has brought nothing yet", status=204)
     def delete(self, request: Request, uid: UUID) -> Response:
@@ -253,10 +267,11 @@ def as_shape(row: Import, *, is_admin: bool) -> dict[str, Any]:
     more = {
         "asks": importing.asks(row),
         "is_withdrawn": row.upload.state == Upload.State.WITHDRAWN,
+        "trusted": importing.is_trusted(row.upload),
         "moving": withdraw.MOVING in row.upload.options,
         "total": int(row.forecast.get("files", 0)),
         "by": row.upload.created_by.get_username() if row.upload.created_by else None,
-        "counts": {name: value for name, value in importing.as_result(row).items() if isinstance(value, int)},
+        "counts": {name: value for name, value in importing.as_result(row).items() if type(value) is int},
     }
     return shown(shapes.ImportShape, _Said(row, more, row.root if is_admin else ""))
 

@@ -23,10 +23,11 @@ _pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="lane")
 
 async def in_lane(act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run `act` in a thread that may use the database."""
-    return await asyncio.get_running_loop().run_in_executor(_pool, partial(_with_connection, act, *args, **kwargs))
+    return await asyncio.get_running_loop().run_in_executor(_pool, partial(with_connection, act, *args, **kwargs))
 
 
-def _with_connection(act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def with_connection(act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run `act` in this thread; its connection stays open on SQLite, and goes back to the pool on PostgreSQL."""
     close_old_connections()
     try:
         return act(*args, **kwargs)

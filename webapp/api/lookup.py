@@ -69,6 +69,8 @@ def site_of(project: Project, uid: UUID | None) -> Site | None:
 
 def individuals_of(project: Project, uids: Iterable[UUID]) -> dict[UUID, Individual]:
     wanted = set(uids)
+    if not wanted:
+        return {}
     found = {one.uid: one for one in Individual.objects.filter(project=project, uid__in=wanted)}
     for uid in wanted - set(found):
         raise NotFound(f"The project {project.slug} has no individual {uid}.")

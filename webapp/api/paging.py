@@ -17,6 +17,12 @@ from webapp.api.problems import BadRequest
 
 LIMIT = 100
 LONGEST = 1000
+LOOKED_THROUGH = 10_000
+"""Rows of one page where a filter has no index: so many are looked at, and `next` goes on behind them."""
+
+
+Narrow = Callable[[QuerySet[Any], Any, Any], QuerySet[Any]]
+"""Given the rows that a page looks through, the first of them and the last; None: there are not so many."""
 
 
 class PageQuery(Serializer[Any]):
@@ -32,18 +38,27 @@ def page(
     *,
     shape: Callable[[Any], dict[str, Any]],
     keys: Sequence[str] = ("-pk",),
+    narrow: Narrow | None = None,
 ) -> dict[str, Any]:
-    """One page of `rows` in the order of `keys`; the last key must be unique and no key may be null."""
+    """One page of `rows` in the order of `keys`; the last key must be unique and no key may be null.
+
+    `narrow` adds a filter that no index serves: the page may then hold less than its limit, or nothing, and a `next`.
+    """
     query = PageQuery(data=request.query_params)
     query.is_valid(raise_exception=True)
     limit, after = query.validated_data["limit"], query.validated_data.get("after")
     if after:
         rows = rows.filter(_beyond(keys, _read_cursor(after, len(keys))))
+    last = None
+    if narrow is not None:
+        first = rows.order_by(*keys).first()
+        last = rows.order_by(*keys)[LOOKED_THROUGH - 1 : LOOKED_THROUGH].first()
+        rows = narrow(rows if last is None else rows.filter(_until(keys, last)), first, last)
     found = list(rows.order_by(*keys)[: limit + 1])
     results = [shape(row) for row in found[:limit]]
-    if len(found) <= limit:
-        return {"results": results, "next": None}
-    return {"results": results, "next": with_query(request, after=_cursor(found[limit - 1], keys))}
+    if len(found) > limit:
+        last = found[limit - 1]
+    return {"results": results, "next": None if last is None else with_query(request, after=_cursor(last, keys))}
 
 
 def with_query(request: Request, **changes: str) -> str:
@@ -87,10 +102,21 @@ def _beyond(keys: Sequence[str], values: Sequence[Any]) -> Q:
 
     That no row lies before it in the first key follows; said aloud, it lets the database begin there in its index.
     """
+    first = keys[0].lstrip("-")
+    return Q(**{f"{first}__{'lte' if keys[0].startswith('-') else 'gte'}": values[0]}) & _past(keys, values)
+
+
+def _until(keys: Sequence[str], row: Model | Mapping[str, Any]) -> Q:
+    """This row and those before it; the first key is said aloud as in `_beyond`."""
+    values = [_value(row, key.lstrip("-")) for key in keys]
+    first = keys[0].lstrip("-")
+    return Q(**{f"{first}__{'gte' if keys[0].startswith('-') else 'lte'}": values[0]}) & ~_past(keys, values)
+
+
+def _past(keys: Sequence[str], values: Sequence[Any]) -> Q:
     beyond = Q()
     for place in range(len(keys)):
         name, step = keys[place].lstrip("-"), "lt" if keys[place].startswith("-") else "gt"
         level = Q(**{key.lstrip("-"): value for key, value in zip(keys[:place], values[:place], strict=True)})
         beyond |= level & Q(**{f"{name}__{step}": values[place]})
-    first = keys[0].lstrip("-")
-    return Q(**{f"{first}__{'lte' if keys[0].startswith('-') else 'gte'}": values[0]}) & beyond
+    return beyond

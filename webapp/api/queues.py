@@ -190,7 +190,8 @@ def _pooled(unit: Unit) -> str:
     pooled = unit.pooled
     if pooled is None or pooled.of == 1:
         return "this frame"
-    return f"pooled over {pooled.frames} of {pooled.of} frames"
+    what = "pictures" if unit.name.startswith("g") else "frames"
+    return f"pooled over {pooled.frames} of {pooled.of} {what}"
 
 
 def _image(one: Shown, blind: bool, request: Request) -> dict[str, Any]:

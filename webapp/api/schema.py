@@ -58,6 +58,12 @@ class UploadEventsSchema(View):
         raise NotImplementedError
 
 
+class RunEventsSchema(View):
+    @describe("runs.events", "Follow a run as it learns", query=[UID, LAST_ID], answers=EVENTS)
+    def get(self, request: Request, uid: str) -> Response:
+        raise NotImplementedError
+
+
 class HealthSchema(PublicView):
     @describe("health.read", "Whether the site can work", query=[WORKERS], answers={200: Health, 503: Health})
     def get(self, request: Request) -> Response:
@@ -69,6 +75,7 @@ PLAIN_VIEWS = (
     ("/classifyfish", "POST", ClassifyFishSchema),
     ("/api/v1/events", "GET", EventsSchema),
     ("/api/v1/uploads/{uid}/events", "GET", UploadEventsSchema),
+    ("/api/v1/runs/{uid}/events", "GET", RunEventsSchema),
     ("/healthz", "GET", HealthSchema),
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -21,7 +23,7 @@ from webapp.images.finding_sites import Levels
 from webapp.images.models import ClockRepair
 from webapp.projects.find import project_by_slug
 from webapp.projects.label_tree import read_tree, take_tree
-from webapp.projects.models import Visit
+from webapp.projects.models import Project, Visit
 from webapp.projects.visits_table import read_visits, take_visits
 
 
@@ -80,7 +82,19 @@ class SitesFromCoordinates(View):
         return Response({"images": moved})
 
 
-class VisitsTable(View):
+class TableView(View):
+    """A pasted table: read, and taken unless it is only to be looked at."""
+
+    def taken(self, request: Request, slug: str, read: Callable[[Project, str], Any], take: Callable[..., Any]) -> Any:
+        asked = read_body(shapes.PastedTable, request)
+        project = project_by_slug(self.actor, slug, Action.CURATE)
+        table = read(project, asked["text"])
+        if not asked["dry_run"]:
+            take(project, table)
+        return table
+
+
+class VisitsTable(TableView):
     @describe(
         "visits.table",
         "Make sites and visits of a table",
@@ -89,18 +103,17 @@ class VisitsTable(View):
         answers=shapes.TableTaken,
     )
     def post(self, request: Request, slug: str) -> Response:
-        asked = read_body(shapes.PastedTable, request)
-        project = project_by_slug(self.actor, slug, Action.CURATE)
-        table = read_visits(project, asked["text"])
-        if not asked["dry_run"]:
+        def take(project: Project, table: Any) -> None:
             take_visits(actor=self.actor, project=project, table=table)
             queue.send(ARRANGE, project.pk, queue="io")
+
+        table = self.taken(request, slug, read_visits, take)
         return Response(
             {"rows": len(table.rows), "problems": table.problems, "columns": table.columns, "unused": table.unused}
         )
 
 
-class LabelsTable(View):
+class LabelsTable(TableView):
     @describe(
         "labels.table",
         "Make labels, their names and their tree of a table",
@@ -109,11 +122,10 @@ class LabelsTable(View):
         answers=shapes.TableTaken,
     )
     def post(self, request: Request, slug: str) -> Response:
-        asked = read_body(shapes.PastedTable, request)
-        project = project_by_slug(self.actor, slug, Action.CURATE)
-        tree = read_tree(project, asked["text"])
-        if not asked["dry_run"]:
+        def take(project: Project, tree: Any) -> None:
             take_tree(actor=self.actor, project=project, tree=tree)
+
+        tree = self.taken(request, slug, read_tree, take)
         return Response({"rows": len(tree.rows), "problems": tree.problems, "columns": {}, "unused": []})
 
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from webapp import leases
 from webapp.access.actors import Actor
 from webapp.access.require import allowed
 from webapp.access.table import Action
@@ -59,7 +60,7 @@ def _images_now(project: Project) -> int:
 
 def _failed(project: Project, done: Any) -> Any:
     """The newest pass, where it failed."""
-    last = project.analyses.exclude(state__in=analysis.UNDER_WAY).order_by("-pk").first()
+    last = project.analyses.exclude(state__in=leases.UNDER_WAY).order_by("-pk").first()
     return last if last is not None and last != done and last.state == last.State.FAILED else None
 
 

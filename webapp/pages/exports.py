@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from webapp import leases
 from webapp.access.actors import Actor
 from webapp.access.table import Action
 from webapp.datasets import export_job
@@ -17,6 +18,7 @@ from webapp.datasets.exporting import Asked, start_export
 from webapp.datasets.models import Export
 from webapp.datasets.snapshots import snapshot_by_uid, snapshots_of
 from webapp.errors import NotFound
+from webapp.images.facets import count_of
 from webapp.pages.answering import attempt, page
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
@@ -59,12 +61,18 @@ def exports(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
         "snapshots": snapshots_of(project)[:SHOWN],
         "snapshot": snapshot,
         "filters": selecting.as_params(selection),
-        "total": selecting.images_of(project, selection).count(),
+        "total": _total(project, selection),
         "rows": mine,
-        "works": any(row.state in export_job.UNDER_WAY for row in mine),
+        "works": any(row.state in leases.UNDER_WAY for row in mine),
         "kept_days": export_job.KEPT.days,
     }
     return render(request, "pages/exports.html", context)
+
+
+def _total(project: Project, selection: selecting.Selection) -> int:
+    if selection.is_everything:
+        return count_of(project, "all", "")
+    return selecting.images_of(project, selection).count()
 
 
 @page("POST")

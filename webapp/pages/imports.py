@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -14,12 +15,16 @@ from webapp.access.table import Action
 from webapp.api.imports import as_shape
 from webapp.datasets import importing, in_place, roots
 from webapp.datasets.formats.columns import FLAGS, MEANINGS
+from webapp.datasets.formats.paths import IMAGE_ENDINGS
 from webapp.datasets.models import Import
 from webapp.images.models import Item, Upload
 from webapp.pages.answering import page
+from webapp.pages.recognise import side_file_rules
 from webapp.projects.find import project_by_slug
 
 SHOWN = 100
+WORD_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".yaml", ".yml", ".xml", ".data", ".names")
+"""Of the files beside pictures that the readers read."""
 FORMATS = {
     "": "find out",
     "imagefolder": "folders named for their label",
@@ -48,7 +53,16 @@ def imports(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
         "may_import": allowed(actor, Action.IMPORT, project),
         "roots": [str(root) for root in roots.allowed_roots()] if is_admin else [],
         "formats": FORMATS,
-        "script": {"project": project.slug, "meanings": MEANINGS, "flags": FLAGS, "formats": FORMATS},
+        "side_file_rules": side_file_rules(),
+        "script": {
+            "project": project.slug,
+            "meanings": MEANINGS,
+            "flags": FLAGS,
+            "formats": FORMATS,
+            "pictureEndings": sorted(IMAGE_ENDINGS),
+            "endings": sorted([*IMAGE_ENDINGS, *WORD_ENDINGS]),
+            "mostBytes": settings.MAX_ZIP_BYTES,
+        },
     }
     return render(request, "pages/imports.html", context)
 

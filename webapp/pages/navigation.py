@@ -12,14 +12,15 @@ from webapp.access.routes import ROUTES
 from webapp.access.table import Action
 from webapp.projects.models import Project
 
-MAIN = ("recognise", "project", "images", "review", "data", "snapshots", "results", "models")
+MAIN = ("recognise", "project", "images", "review", "data", "snapshots", "runs", "models", "results")
 MORE = ("imports", "exports", "places")
-WORDS = {"imports": "Import", "exports": "Export", "places": "Sites"}
+WORDS = {"imports": "Import", "exports": "Export", "runs": "Train", "places": "Sites"}
 BELONGS_TO = {
     "import": "imports",
     "snapshot": "snapshots",
     "snapshot-difference": "snapshots",
     "freezing": "snapshots",
+    "run": "runs",
     "visit": "places",
     "labels-table": "project",
     "home": "recognise",

@@ -188,7 +188,7 @@ def _rows(actor: Actor, project: Project) -> list[SiteRow]:
     by_site, by_visit = progress.facet(project, "site"), progress.facet(project, "visit")
     rule = PlaceRule(actor, project)
     rows = []
-    for site in project.sites.prefetch_related("visits").order_by("name")[:SHOWN]:
+    for site in project.sites.prefetch_related("visits__project").order_by("name")[:SHOWN]:
         stays = sorted(site.visits.all(), key=lambda one: (one.start is None, one.start or one.created_at))
         rows.append(
             SiteRow(

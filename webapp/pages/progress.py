@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.urls import reverse
 
 from webapp.access.actors import Actor
@@ -16,8 +16,8 @@ from webapp.access.table import Action
 from webapp.images.facets import count_of
 from webapp.images.models import FacetCount, ImageState, Upload
 from webapp.pages.confidence import LOW
-from webapp.projects.models import Project
-from webapp.reviews.models import Review
+from webapp.projects.models import Project, Site
+from webapp.reviews.models import Finding, Review
 from webapp.versions.models import Pipeline
 
 PACE_REVIEWS = 200
@@ -53,14 +53,17 @@ class NextAction:
 
 
 def by_site(project: Project) -> list[SiteProgress]:
-    """By one grouped query over the derived states; the site with the most left first."""
-    rows = (
-        ImageState.objects.filter(project=project)
-        .order_by()
-        .values("site__name")
-        .annotate(total=Count("pk"), left=Count("pk", filter=Q(review_state=ImageState.ReviewState.UNREVIEWED)))
-    )
-    sites = [SiteProgress(row["site__name"] or "", row["total"], row["total"] - row["left"]) for row in rows]
+    """By the stored counts and one grouped query over the derived states; the site with the most left first."""
+    total = facet(project, "site")
+    unreviewed = ImageState.objects.filter(project=project, review_state=ImageState.ReviewState.UNREVIEWED)
+    left = dict(unreviewed.order_by().values_list("site_id").annotate(Count("pk")))
+    names = dict(Site.objects.filter(project=project).values_list("pk", "name"))
+    sites = [
+        SiteProgress(
+            names.get(int(value), "gone") if value else "", count, count - left.get(int(value or 0) or None, 0)
+        )
+        for value, count in total.items()
+    ]
     return sorted(sites, key=lambda site: (-site.left, site.name))
 
 
@@ -123,6 +126,12 @@ def _review_next(actor: Actor, project: Project) -> NextAction | None:
     if conflicts and allowed(actor, Action.CURATE, project):
         why = f"Reviewers disagree on {conflicts:,}: a curator's verdict settles it."
         return NextAction("Settle conflicts", why, f"{review}?queue=conflicts", "Review them")
+    suspects = Finding.objects.filter(project=project, kind=Finding.Kind.SUSPECT, settled_at=None)
+    wrong = suspects.filter(image__withdrawn_at=None)[: MOST_COUNTED + 1].count()
+    if wrong:
+        many = f"More than {MOST_COUNTED:,} labels look" if wrong > MOST_COUNTED else _labels_look(wrong)
+        why = f"{many} wrong beside their neighbours: a wrong label spoils training and tests alike."
+        return NextAction("Check suspect labels", why, f"{review}?queue=suspect", "Review them")
     unreviewed = ImageState.objects.filter(project=project, review_state=ImageState.ReviewState.UNREVIEWED)
     unsure = unreviewed.filter(queue_priority__gt=1 - LOW)[: MOST_COUNTED + 1].count()
     if unsure:
@@ -134,3 +143,7 @@ def _review_next(actor: Actor, project: Project) -> NextAction | None:
         return None
     why = f"Nobody has looked at {left:,} yet; with Enter where the model is right, a sequence takes a second."
     return NextAction("Review what came", why, f"{review}?queue=unreviewed", "Review")
+
+
+def _labels_look(count: int) -> str:
+    return "One label looks" if count == 1 else f"{count:,} labels look"

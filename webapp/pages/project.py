@@ -84,7 +84,7 @@ def _words(project: Project) -> dict[str, Any]:
         "labels_total": len(labels),
         "kinds": Label.Kind.choices,
         "sites": project.sites.order_by("name")[:PLACES_SHOWN],
-        "visits": project.visits.select_related("site").order_by("-start", "name")[:PLACES_SHOWN],
+        "visits": project.visits.select_related("site", "project").order_by("-start", "name")[:PLACES_SHOWN],
         "fields": project.fields.all(),
     }
 

@@ -17,7 +17,7 @@ from webapp.access.table import Action
 from webapp.datasets.difference import KINDS, difference
 from webapp.datasets.drafting import grouped_by
 from webapp.datasets.freeze import newest_snapshot
-from webapp.datasets.freeze_job import UNDER_WAY, request_freeze, stop
+from webapp.datasets.freeze_job import request_freeze, stop
 from webapp.datasets.freeze_options import FreezeOptions, read_counts, read_options, read_split
 from webapp.datasets.groups import CHOICES
 from webapp.datasets.leaks import WORDS, present_state
@@ -26,6 +26,7 @@ from webapp.datasets.restore import freeze_again, restore_labels
 from webapp.datasets.snapshots import add_note, freezing_by_uid, snapshot_by_uid, snapshots_of
 from webapp.errors import Invalid, NotFound, OspreyError
 from webapp.images.models import Image
+from webapp.leases import UNDER_WAY
 from webapp.pages.answering import attempt, page
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Individual, Project

@@ -10,16 +10,17 @@ from django.db import models
 from django.utils import timezone
 
 from webapp.datasets.models import Snapshot
+from webapp.leases import LeasedRow
 from webapp.projects.models import Project
 from webapp.versions.models import Version
 
 
-class Run(models.Model):
-    """One training job on one snapshot; while queued, the work item itself."""
+class Run(LeasedRow):
+    """One training job on one snapshot; while it waits or is under way, the work item itself (see `webapp.leases`)."""
 
     class State(models.TextChoices):
-        QUEUED = "queued", "waiting"
-        RUNNING = "running", "running"
+        WAITING = "waiting", "waiting"
+        LEASED = "leased", "training"
         DONE = "done", "done"
         FAILED = "failed", "failed"
         REJECTED = "rejected", "rejected by its gate"
@@ -33,34 +34,43 @@ class Run(models.Model):
     seed = models.BigIntegerField(default=0)
     start_version = models.ForeignKey(Version, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children")
-    version = models.OneToOneField(Version, on_delete=models.SET_NULL, null=True, blank=True, related_name="run")
-    state = models.CharField(max_length=9, choices=State, default=State.QUEUED)
+    version = models.ForeignKey(
+        Version,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="runs",
+        help_text="What it published; the same data and settings may give the same version twice",
+    )
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
     when = models.CharField(max_length=8, default="now", help_text="now, tonight or idle")
-    reason = models.TextField(blank=True)
+    not_before = models.DateTimeField(null=True, blank=True)
+    code = models.CharField(max_length=40, blank=True, help_text="Of a failure: learned-nothing, ended-worker, …")
+    progress = models.JSONField(default=dict, blank=True, help_text="How far it is: the newest of each thing it said")
+    log = models.TextField(blank=True, help_text="The last lines that its process wrote")
     gate = models.JSONField(default=dict, blank=True)
     cancel_asked_at = models.DateTimeField(null=True, blank=True)
-    lease_token = models.CharField(max_length=32, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
     host = models.CharField(max_length=200, blank=True)
     device = models.CharField(max_length=120, blank=True)
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["project", "-id"], name="run_newest")]
+        indexes: ClassVar = [
+            models.Index(fields=["project", "-id"], name="run_newest"),
+            models.Index(fields=["id"], condition=models.Q(state__in=["waiting", "leased"]), name="run_to_do"),
+        ]
 
     def __str__(self) -> str:
         return f"run {self.pk} ({self.recipe}, {self.state})"
 
 
 class RunEvent(models.Model):
-    """One line of a run's progress, in order."""
+    """One line of a run's progress. `number` is the byte of progress.jsonl at which the line ends: none comes twice."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
-    number = models.PositiveIntegerField()
+    number = models.PositiveBigIntegerField()
     at = models.DateTimeField(default=timezone.now, editable=False)
     kind = models.CharField(max_length=16)
     detail = models.JSONField(default=dict)

@@ -30,6 +30,19 @@ class NewMinimums(s.Serializer[Any]):
     sites = s.IntegerField(help_text="Sites that they shall come from")
 
 
+class TwinShape(s.Serializer[Any]):
+    id = s.IntegerField()
+    path = s.CharField()
+    label = s.CharField(help_text="The key of the label that stands now; empty: none")  # type: ignore[assignment]
+    part = s.CharField(help_text="Where it came with a part of a split")
+
+
+class ClusterShape(s.Serializer[Any]):
+    cluster = s.IntegerField(help_text="Its name, which stays; also a filter of images")
+    count = s.IntegerField()
+    images = TwinShape(many=True, help_text="The first 200 of them")
+
+
 class FindingQuery(s.Serializer[Any]):
     kind = s.ChoiceField(choices=Finding.Kind.choices, default=Finding.Kind.SUSPECT)
     settled = s.BooleanField(default=False, help_text="1: those that somebody looked at")

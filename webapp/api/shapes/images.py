@@ -33,13 +33,18 @@ class SelectionShape(s.Serializer[Any]):
     version = s.IntegerField(required=False, min_value=1, max_value=2**53, help_text="A version that answered it")
     failed = s.BooleanField(required=False, allow_null=True)
     damaged = s.BooleanField(required=False, allow_null=True)
+    timed = s.BooleanField(required=False, allow_null=True, help_text="Whether it is known when they were taken")
     finding = s.ChoiceField(choices=Finding.Kind.choices, required=False)
     group = s.IntegerField(required=False, min_value=0, max_value=2**53, help_text="Group of that kind of finding")
-    cluster = s.IntegerField(required=False, min_value=0, max_value=2**53, help_text="Cluster of near-duplicates")
+    cluster = s.CharField(required=False, max_length=18, help_text="Cluster of near-duplicates, or any")
     quality = s.ChoiceField(choices=list(QUALITIES), required=False, help_text="What is wrong with the picture")
     snapshot = s.UUIDField(required=False)
     snapshot_part = s.CharField(required=False, max_length=16)
-    text = s.CharField(required=False, max_length=200, help_text="Part of the path, among the newest 100,000 images")
+    text = s.CharField(
+        required=False,
+        max_length=200,
+        help_text="Part of the path. A page looks through 10,000 images, so it may hold few, or none, and a `next`",
+    )
     order = s.ChoiceField(
         choices=list(ORDERS),
         required=False,

@@ -10,6 +10,7 @@ from webapp.datasets.formats.opening import READERS
 from webapp.datasets.models import Import, JobState
 
 FORMATS = ("", *READERS)
+TRUSTED = "Whether versions may be tested on its labels"
 
 
 class How(s.Serializer[Any]):
@@ -32,6 +33,7 @@ class ForecastQuestion(How):
 class NewImport(ForecastQuestion):
     source = s.CharField(required=False, default="", allow_blank=True, max_length=500)  # type: ignore[assignment]
     licence = s.CharField(required=False, default="", allow_blank=True, max_length=200)
+    trusted = s.BooleanField(required=False, default=True, help_text=TRUSTED)
     watch = s.BooleanField(required=False, default=False, help_text="Go on taking in what is added to the folder")
     quiet_seconds = s.FloatField(required=False, default=30, min_value=0, max_value=86_400)
 
@@ -41,15 +43,22 @@ class SentQuery(s.Serializer[Any]):
     format = s.ChoiceField(choices=FORMATS, required=False, default="")
     source = s.CharField(required=False, default="", allow_blank=True, max_length=500)  # type: ignore[assignment]
     licence = s.CharField(required=False, default="", allow_blank=True, max_length=200)
+    trusted = s.BooleanField(required=False, default=True, help_text=TRUSTED)
     ask = s.BooleanField(required=False, default=False, help_text="Look first, then wait until it is resumed")
 
 
-class ImportChange(s.Serializer[Any]):
+class ImportFacts(s.Serializer[Any]):
+    """What is kept with an import; what is left out stays as it is."""
+
+    source = s.CharField(required=False, allow_blank=True, max_length=500)  # type: ignore[assignment]
+    licence = s.CharField(required=False, allow_blank=True, max_length=200)
+    trusted = s.BooleanField(required=False, help_text=TRUSTED)
+
+
+class ImportChange(ImportFacts):
     format = s.ChoiceField(choices=FORMATS, required=False, default="")
     mapping = s.DictField(child=s.CharField(allow_blank=True), required=False)
     options = s.DictField(child=s.CharField(allow_blank=True), required=False)
-    source = s.CharField(required=False, allow_blank=True, max_length=500)  # type: ignore[assignment]
-    licence = s.CharField(required=False, allow_blank=True, max_length=200)
 
 
 class ForecastShape(s.Serializer[Any]):
@@ -98,6 +107,7 @@ class ImportShape(s.Serializer[Import]):
     mapping = s.DictField()
     source = s.CharField(source="upload.source")  # type: ignore[assignment]
     licence = s.CharField(source="upload.licence")
+    trusted = s.BooleanField(help_text=TRUSTED)
     checksum = s.CharField(source="upload.checksum")
     counts = s.DictField(child=s.IntegerField())
     done = s.IntegerField(source="cursor", help_text="How many files are dealt with")

@@ -10,10 +10,14 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from webapp.images.times import clock_zone, zone_of
 from webapp.pages.confidence import confidence_words
 from webapp.pages.navigation import entries
+from webapp.projects.models import Visit
+from webapp.sizes import size_words
 
 register = template.Library()
+register.filter("size", size_words)
 
 
 @register.filter
@@ -24,6 +28,21 @@ def moment(at: datetime | None, style: str = "") -> SafeString | str:
     utc = at.astimezone(UTC)
     markup = '<time datetime="{}" data-ago>{} UTC</time>' if style == "ago" else '<time datetime="{}">{} UTC</time>'
     return format_html(markup, utc.isoformat(), f"{utc:%Y-%m-%d %H:%M}")
+
+
+@register.filter
+def there(at: datetime | None, zone: str) -> SafeString | str:
+    """A time where pictures were taken, by the clocks there and not by the reader's. Say the zone beside it."""
+    if at is None:
+        return "not known"
+    local = at.astimezone(zone_of(zone))
+    return format_html('<time datetime="{}" data-as-is>{}</time>', at.isoformat(), f"{local.day} {local:%b %Y, %H:%M}")
+
+
+@register.filter
+def zone_there(visit: Visit) -> str:
+    """The zone in which a visit's dates are told: its site's, else the project's."""
+    return clock_zone(None, visit.site, visit.project) or "UTC"
 
 
 @register.filter
@@ -38,17 +57,6 @@ def percent(score: float | None) -> str:
     if 0 < score < 0.01:
         return "<1 %"
     return f"{min(round(score * 100), 99 if score < 1 else 100)} %"
-
-
-@register.filter
-def size(value: int | None) -> str:
-    """Bytes in decimal units, as disks are sold."""
-    rest = float(value or 0)
-    for unit in ("B", "kB", "MB", "GB"):
-        if rest < 1000:
-            return f"{rest:.1f} {unit}" if rest < 10 and unit != "B" else f"{rest:.0f} {unit}"
-        rest /= 1000
-    return f"{rest:.1f} TB"
 
 
 @register.filter

@@ -1,0 +1,51 @@
+"""Training runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers as s
+
+from webapp.runs.models import Run
+from webapp.runs.queue import NOW, WHENS
+from webapp.runs.start import RECIPES
+
+
+class RunShape(s.Serializer[Run]):
+    id = s.UUIDField(source="uid")
+    project = s.SlugField(source="project.slug")
+    recipe = s.CharField()
+    state = s.ChoiceField(choices=Run.State.choices)
+    code = s.CharField(help_text="Why it failed: learned-nothing, training-failed, ended-worker, …")
+    reason = s.CharField()
+    when = s.ChoiceField(choices=WHENS)
+    not_before = s.DateTimeField(allow_null=True)
+    snapshot = s.UUIDField(source="snapshot.uid")
+    start_version = s.IntegerField(source="start_version_id", allow_null=True)
+    version = s.IntegerField(source="version_id", allow_null=True, help_text="What it published; not in use yet")
+    device = s.CharField()
+    progress = s.DictField(help_text="How far it is: stage, epoch, images_per_second, seconds_left (of the stage), …")
+    started_by = s.CharField(source="started_by.username", default=None, allow_null=True)
+    created_at = s.DateTimeField()
+    started_at = s.DateTimeField(allow_null=True)
+    done_at = s.DateTimeField(allow_null=True)
+
+
+class RunDetail(RunShape):
+    before = s.IntegerField(help_text="Runs of this site that come first")
+    seed = s.IntegerField()
+    config = s.DictField(help_text="The settings that were asked for; the others have their defaults")
+    report = s.DictField(allow_null=True, help_text="Of its version, on the test part")
+
+
+class NewRun(s.Serializer[Any]):
+    recipe = s.ChoiceField(choices=RECIPES, required=False, default="head")
+    snapshot = s.UUIDField(required=False, allow_null=True, default=None, help_text="The newest unless given")
+    model = s.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Where it starts; what answers now unless given",
+    )
+    config = s.DictField(required=False, default=dict, help_text="Settings of training, as `key: value`")
+    when = s.ChoiceField(choices=WHENS, required=False, default=NOW)

@@ -1,0 +1,201 @@
+"""Train: start a run in three plain choices, and watch it learn."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+
+from training.contract import TEST, TRAIN, VALIDATION
+from webapp.access.actors import Actor
+from webapp.access.require import allowed
+from webapp.access.table import Action
+from webapp.api.runs import chosen_snapshot, chosen_version, standing
+from webapp.datasets.snapshots import snapshots_of
+from webapp.errors import Invalid, NotFound, OspreyError
+from webapp.leases import UNDER_WAY
+from webapp.pages.answering import attempt, page
+from webapp.pages.versions import versions_for
+from webapp.projects.find import project_by_slug
+from webapp.projects.models import Project
+from webapp.runs.cancel import RESUMABLE, cancel_run, resume_run
+from webapp.runs.find import last_of_kind, report_of, run_by_uid, runs_of
+from webapp.runs.models import Run
+from webapp.runs.start import RECIPES, default_start, start_run
+from webapp.versions.activate import active_pipeline
+from webapp.versions.models import Version
+from webapp.versions.pipelines import versions_of
+
+SHOWN = 50
+RECIPE_WORDS = {
+    "head": ("Quick", "Only the last layer, on what the network already sees: seconds to a minute."),
+    "fine-tune": ("Thorough", "The whole network, the deeper layers more gently. Minutes to hours; a GPU helps."),
+    "two-stage": ("Rare labels", "First a balanced part of the images, then all of them, so that rare labels count."),
+}
+WHEN_WORDS = {
+    "now": "as soon as the device is free",
+    "tonight": "tonight, from 20:00",
+    "idle": "when idle: it gives way while pictures wait",
+}
+METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "log_loss": "log-loss",
+}
+
+
+@page()
+def runs(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
+    project = project_by_slug(actor, slug, Action.VIEW_RUNS)
+    rows = list(runs_of(project)[:SHOWN])
+    may_train = allowed(actor, Action.TRAIN, project)
+    context: dict[str, Any] = {
+        "project": project,
+        "rows": [{"run": row, "recipe": recipe_name(row), "is_under_way": row.state in UNDER_WAY} for row in rows],
+        "works": any(row.state in UNDER_WAY for row in rows),
+        "may_train": may_train,
+        **(_form(project) if may_train else {}),
+    }
+    return render(request, "pages/runs.html", context)
+
+
+@page("POST")
+def start(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
+    project = project_by_slug(actor, slug, Action.TRAIN)
+    posted = request.POST
+    try:
+        run = start_run(
+            actor=actor,
+            project=project,
+            snapshot=chosen_snapshot(actor, project, posted.get("snapshot")),
+            recipe=posted.get("recipe", "head"),
+            model=chosen_version(_number(posted.get("model", ""))),
+            when=posted.get("when", "now"),
+        )
+    except NotFound:
+        raise
+    except OspreyError as error:
+        messages.error(request, error.what)
+        return HttpResponseRedirect(reverse("runs", args=[slug]))
+    return HttpResponseRedirect(reverse("run", args=[slug, run.uid]))
+
+
+@page()
+def run(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
+    row = _run(actor, slug, uid)
+    now = active_pipeline(row.project)
+    may_train = allowed(actor, Action.TRAIN, row.project)
+    context = {
+        "project": row.project,
+        "run": row,
+        "recipe": recipe_name(row),
+        "when": WHEN_WORDS.get(row.when, row.when),
+        "parts": parts_words(row),
+        "report": _figures(report_of(row)),
+        "is_in_use": row.version is not None and now is not None and row.version in versions_of(now),
+        "is_under_way": row.state in UNDER_WAY,
+        "is_resumable": row.state in RESUMABLE,
+        "may_train": may_train,
+        "may_activate": allowed(actor, Action.ACTIVATE, row.project),
+        "settings": sorted(row.config.items()),
+        "script": {
+            "id": str(row.uid),
+            "events": reverse("api-run-events", args=[row.uid]),
+            "standing": standing(row),
+            "recipe": row.recipe,
+        },
+    }
+    return render(request, "pages/run.html", context)
+
+
+@page("POST")
+def cancel(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
+    row = _run(actor, slug, uid, Action.TRAIN)
+    done = "Cancelled. Its process ends within seconds; what it learned so far is kept for some days."
+    return attempt(request, reverse("run", args=[slug, uid]), done, lambda: cancel_run(actor=actor, run=row))
+
+
+@page("POST")
+def resume(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
+    row = _run(actor, slug, uid, Action.TRAIN)
+    done = "It goes on from its last checkpoint."
+    return attempt(request, reverse("run", args=[slug, uid]), done, lambda: resume_run(actor=actor, run=row))
+
+
+# ---- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def recipe_name(row: Run) -> str:
+    return RECIPE_WORDS[row.recipe][0] if row.recipe in RECIPE_WORDS else row.recipe
+
+
+def parts_words(row: Run) -> list[tuple[str, int]]:
+    """How many images it learns from, is watched on, and is tested on."""
+    there = row.snapshot.counts.get("parts", {})
+    return [(part, there.get(part, 0)) for part in (TRAIN, VALIDATION, TEST)]
+
+
+def _form(project: Project) -> dict[str, Any]:
+    default = default_start(project)
+    return {
+        "snapshots": snapshots_of(project)[:SHOWN],
+        "recipes": [(name, *RECIPE_WORDS[name], _took(project, name)) for name in RECIPES],
+        "whens": list(WHEN_WORDS.items()),
+        "starts": [one for one in versions_for(project) if one.role == Version.Role.CLASSIFIER and not one.broken_at],
+        "default_start": default,
+    }
+
+
+def _took(project: Project, recipe: str) -> str:
+    """How long the last one of this kind took here; nothing is guessed."""
+    last = last_of_kind(project, recipe)
+    if last is None or last.done_at is None or last.started_at is None:
+        return ""
+    seconds = (last.done_at - last.started_at).total_seconds()
+    took = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    images = last.snapshot.counts.get("parts", {}).get(TRAIN, 0)
+    return f"The last one took {took} for {images:,} training images."
+
+
+def _figures(report: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The report's main figures with their intervals, in percent where they are shares."""
+    if not report:
+        return None
+    figures = []
+    for name, words in METRICS.items():
+        measured = report.get("metrics", {}).get(name)
+        if measured is not None and measured.get("value") is not None:
+            figures.append((words, _shown(name, measured["value"]), _interval(name, measured.get("interval"))))
+    return {
+        "figures": figures,
+        "images": report["images"],
+        "groups": report["groups"],
+        "part": report["part"],
+        "notes": report.get("notes"),
+    }
+
+
+def _shown(name: str, value: float) -> str:
+    return f"{value:.3f}" if name == "log_loss" else f"{value:.1%}"
+
+
+def _interval(name: str, interval: list[float] | None) -> str:
+    return f"{_shown(name, interval[0])} to {_shown(name, interval[1])}" if interval else ""
+
+
+def _run(actor: Actor, slug: str, uid: UUID, action: Action = Action.VIEW_RUNS) -> Run:
+    found = run_by_uid(actor, uid, action)
+    if found.project.slug != slug:
+        raise NotFound(f"The project {slug} has no run {uid}.")
+    return found
+
+
+def _number(text: str) -> int | None:
+    if text and not text.isdecimal():
+        raise Invalid(f"{text[:20]!r} is no version.")
+    return int(text) if text else None

@@ -1,0 +1,145 @@
+"""`./osprey retrain`: train here and now, with the site running or stopped, and say in one JSON object what came of it.
+
+Exit status: 0 a version was published, 3 a gate rejected it, 4 nothing was learned, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import time
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from training.contract import LEARNED_NOTHING
+from webapp import leases
+from webapp.access.actors import OPERATOR
+from webapp.datasets.freeze import freeze, newest_snapshot
+from webapp.datasets.freeze_options import FreezeOptions
+from webapp.datasets.models import Snapshot
+from webapp.datasets.snapshots import snapshot_named
+from webapp.errors import Conflict, OspreyError
+from webapp.projects.find import project_by_slug
+from webapp.projects.models import Project
+from webapp.runs.cancel import cancel_run
+from webapp.runs.carry_out import carry_out
+from webapp.runs.find import report_of
+from webapp.runs.models import Run
+from webapp.runs.settings_words import read_settings
+from webapp.runs.start import RECIPES, start_run
+from webapp.versions.exchange import find_version
+
+EXAMPLES = """Examples:
+  retrain --project ten-animals
+  retrain --project reef --snapshot "Snapshot 3" --recipe fine-tune epochs=10 sampler=square-root
+  retrain --project whales --recipe two-stage --model 7"""
+LOOK_SECONDS = 0.5
+REJECTED, NOTHING, OTHERWISE = 3, 4, 1
+
+
+class Command(BaseCommand):
+    help = "Train on a snapshot and publish a version, which is not in use until somebody activates it."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class, parser.epilog = RawDescriptionHelpFormatter, EXAMPLES
+        parser.add_argument("--project", required=True, metavar="SLUG")
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--snapshot", metavar="S", help="name, id or digest; the newest without it, or a new one")
+        which.add_argument("--dataset", metavar="S", dest="snapshot", help="the same as --snapshot")
+        parser.add_argument("--model", metavar="M", help="the version to start from: id, digest or name")
+        parser.add_argument("--recipe", choices=(*RECIPES, "sweep"), default="head", help="default: %(default)s")
+        parser.add_argument("overrides", nargs="*", metavar="key=value", help="see python -m training train --explain")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # With the site stopped nobody can be told, and nobody has to be.
+        for name in ("webapp.queue", "webapp.events"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            run = self._start(options)
+        except OspreyError as error:
+            self._tell({"run": None, "state": "refused", "version": None, "snapshot": None, "report": None})
+            raise CommandError(error.what) from error
+        run = self._carry_out(run)
+        self._tell(told(run))
+        if run.state != Run.State.DONE:
+            self.stderr.write(f"osprey: {run.reason}")
+        sys.exit(status_of(run))
+
+    def _start(self, options: dict[str, Any]) -> Run:
+        project = project_by_slug(OPERATOR, options["project"])
+        settings = read_settings(options["overrides"])
+        snapshot = self._snapshot(project, options["snapshot"])
+        model = find_version(options["model"], project=project) if options["model"] else None
+        self.stderr.write(f"osprey: {options['recipe']} on {snapshot.name}")
+        return start_run(
+            actor=OPERATOR,
+            project=project,
+            snapshot=snapshot,
+            recipe=options["recipe"],
+            config=settings,
+            model=model,
+            here=True,
+        )
+
+    def _snapshot(self, project: Project, asked: str | None) -> Snapshot:
+        if asked:
+            return snapshot_named(project, asked)
+        newest = newest_snapshot(project)
+        if newest is not None:
+            return newest
+        self.stderr.write("osprey: nothing is frozen yet: freezing what is labelled now")
+        return freeze(actor=OPERATOR, project=project, options=FreezeOptions())
+
+    def _carry_out(self, run: Run) -> Run:
+        """Until it ended: here, or, where a worker of the site was quicker, there. Ctrl-C cancels it."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        said = ""
+
+        def say(words: str) -> None:
+            nonlocal said
+            if words != said:
+                self.stderr.write(f"osprey: {words}")
+            said = words
+
+        try:
+            while run.state in leases.UNDER_WAY:
+                if carry_out(run.pk, say=say) is None:
+                    say("waiting: another run is at work on this machine")
+                    time.sleep(LOOK_SECONDS)
+                run.refresh_from_db()
+        except KeyboardInterrupt:
+            try:
+                run = cancel_run(actor=OPERATOR, run=run)
+            except Conflict:
+                run.refresh_from_db()
+        return run
+
+    def _tell(self, found: dict[str, Any]) -> None:
+        self.stdout.write(json.dumps(found, ensure_ascii=False))
+
+
+def told(run: Run) -> dict[str, Any]:
+    """What a script reads."""
+    made = run.version
+    return {
+        "run": str(run.uid),
+        "state": run.state,
+        "code": run.code,
+        "reason": run.reason,
+        "version": {"id": made.pk, "name": made.name, "digest": made.digest} if made else None,
+        "snapshot": {"id": str(run.snapshot.uid), "name": run.snapshot.name, "digest": run.snapshot.digest},
+        "report": report_of(run),
+    }
+
+
+def status_of(run: Run) -> int:
+    if run.state == Run.State.DONE:
+        return 0
+    if run.state == Run.State.REJECTED:
+        return REJECTED
+    return NOTHING if run.code == LEARNED_NOTHING else OTHERWISE

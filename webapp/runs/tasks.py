@@ -1,0 +1,18 @@
+"""What Celery calls in a train worker: it looks after runs until none waits."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from celery.worker import state as celery_state
+
+from webapp.runs.carry_out import work_off
+from webapp.runs.start import TASK
+
+
+def stops() -> bool:
+    return celery_state.should_stop is not None or celery_state.should_terminate is not None
+
+
+@shared_task(name=TASK)  # type: ignore[untyped-decorator]
+def work() -> None:
+    work_off(should_stop=stops)
