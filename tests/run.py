@@ -125,7 +125,8 @@ def quick_parts(checks: Checks, unavailable: str) -> None:
 
 def side_by_side() -> list[str]:
     """Options to run whole test files side by side. The long tests are not: they load the machine by themselves."""
-    return ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]
+    at_once = min(os.cpu_count() or 1, MOST_AT_ONCE)
+    return ["-n", str(at_once), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def long_parts(checks: Checks, unavailable: str, budget: float | None) -> None:

@@ -160,6 +160,7 @@ def test_a_zip_with_spaces_capitals_and_brackets_keeps_its_four_parts(open_page:
     assert [one["trusted"] for one in mine.imports(page)] == [True]
 
 
+@pytest.mark.long
 def test_whales_are_individuals_and_a_second_look_changes_nothing(open_page: Open, tmp_path: Path) -> None:
     mine = Bay("bay-2")
     data = made.make_whales_csv(tmp_path / "whales")
@@ -198,6 +199,7 @@ def test_columns_of_any_table_are_mapped_and_its_pictures_lie_elsewhere(open_pag
     assert mine.labels(page) == {"Red fox": 2, "Owl": 1}
 
 
+@pytest.mark.long
 def test_what_cannot_be_read_says_so_and_nothing_comes_in(open_page: Open, tmp_path: Path) -> None:
     mine = Bay("bay-4")
     page = open_page(mine.address)

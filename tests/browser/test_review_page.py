@@ -118,6 +118,7 @@ def test_three_hundred_sequences_by_keyboard_through_an_outage(
     through_an_outage(open_page("/projects/"), savanna(300, 3), 300)
 
 
+@pytest.mark.long
 def test_two_reviewers_never_see_the_same_sequence(
     open_page: Open, savanna: Callable[..., Savanna], sam: Callable[[], BrowserContext]
 ) -> None:

@@ -155,6 +155,7 @@ def test_web_killed_while_pictures_come_in_loses_none_that_it_accepted(site: sit
     assert doubled(site) == "0 0"
 
 
+@pytest.mark.long
 def test_a_picture_that_ends_the_worker_is_set_aside_and_its_neighbours_are_recognised(
     site: sites.Site, token: str
 ) -> None:

@@ -61,6 +61,7 @@ def data(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_retrain_ends_with_one_object_and_a_version_nobody_uses_yet(data: Path) -> None:
     done = osprey(data, "retrain", "--project", "ponds")

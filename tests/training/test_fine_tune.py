@@ -301,6 +301,7 @@ def test_two_stages_keep_the_features_and_replace_the_head(task: MakeTask) -> No
     assert "tensors before the last layer equal those of the start" in trained.words
 
 
+@pytest.mark.long
 def test_a_whole_run_publishes_a_proven_network(run_folder: Path) -> None:
     assert train(run_folder, [*TINY_WORDS, "epochs=8", "learning_rate=0.01"]) in (0, 4)
     ended = json.loads((run_folder / "ended.json").read_text())

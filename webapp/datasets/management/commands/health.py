@@ -54,7 +54,7 @@ class Command(BaseCommand):
             raise CommandError(error.what) from error
         report = whole_health(project, done)
         if options["duplicates"]:
-            report["near_duplicates"] = list(all_clusters(project))
+            report["clusters"] = list(all_clusters(project))
         if options["json"]:
             self.stdout.write(json.dumps(report, ensure_ascii=False))
         else:
@@ -119,7 +119,7 @@ def in_words(project: Project, report: dict[str, Any]) -> list[str]:
     lines += [f"  {one['images']:>9,}  {one['name']}" for one in report["most_common"]]
     lines += [
         f"near-duplicates: {report['duplicate_images']:,} images in {report['duplicate_clusters']:,} clusters",
-        *(f"  {_cluster(one)}" for one in report.get("near_duplicates", ())),
+        *(f"  {_cluster(one)}" for one in report.get("clusters", ())),
         f"suspect labels: {report['suspects']:,}; near-duplicates that disagree: {report['duplicates_disagree']:,}",
         f"looks new: {report['looks_new']:,}; perhaps a rare label: {report['rare']:,}",
         "quality: " + ", ".join(f"{count:,} {quality.WORDS[kind]}" for kind, count in report["quality"].items()),
