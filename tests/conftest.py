@@ -12,14 +12,6 @@ from django.db import connection
 
 from tests import sites
 
-SLOW = ("browser", "processes")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that wait for browsers and whole sites come first, so that no process is left with them at the end."""
-    slow = {item.path for item in items if any(item.get_closest_marker(name) for name in SLOW)}
-    items.sort(key=lambda item: item.path not in slow)
-
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -126,7 +126,7 @@ def quick_parts(checks: Checks, unavailable: str) -> None:
 def side_by_side() -> list[str]:
     """Options to run whole test files side by side. The long tests are not: they load the machine by themselves."""
     at_once = min(os.cpu_count() or 1, MOST_AT_ONCE)
-    return ["-n", str(at_once), "--dist", "loadfile", "--no-loadscope-reorder"]
+    return ["-n", str(at_once), "--dist", "loadfile"]
 
 
 def long_parts(checks: Checks, unavailable: str, budget: float | None) -> None:
@@ -134,8 +134,8 @@ def long_parts(checks: Checks, unavailable: str, budget: float | None) -> None:
         until: list[str] = []
         if budget is not None:
             until = ["-p", "tests.budget", f"--until={time.time() + budget:.0f}", f"--left-out={left_out.name}"]
-        checks.pytest("long tests", f"long and not postgres{unavailable}", "--durations=10", *until)
-        checks.on_postgres(f"long and postgres{unavailable}", *until)
+        checks.pytest("long tests", f"long and not proof and not postgres{unavailable}", "--durations=10", *until)
+        checks.on_postgres(f"long and not proof and postgres{unavailable}", *until)
         names = left_out.read().splitlines()
     if names:
         checks.untested.append(f"{len(names)} long tests: the time budget was spent before they began (named above)")

@@ -160,6 +160,7 @@ def test_a_failed_run_is_named(run_folder: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.proof
 def test_real_networks_are_trained_with_and_without_a_step(tmp_path: Path) -> None:
     from training.train import train
 

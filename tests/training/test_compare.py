@@ -352,6 +352,7 @@ def test_the_command_refuses_with_a_sentence(tmp_path: Path, capsys: pytest.Capt
 
 
 @pytest.mark.long
+@pytest.mark.proof
 def test_100_000_images_of_1_000_labels_are_compared_in_seconds(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     count, labels = 100_000, [f"label {place}" for place in range(1000)]

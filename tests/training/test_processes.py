@@ -15,7 +15,7 @@ import pytest
 from classifier.card import WEIGHTS, file_digest
 from tests.training.conftest import TINY_WORDS
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.proof]
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = [*TINY_WORDS, "epochs=6", "learning_rate=0.01"]
 

@@ -74,6 +74,7 @@ def test_equals_are_seldom_told_apart() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.proof
 @pytest.mark.parametrize("groups", [10, 30, 100])
 @pytest.mark.parametrize("world", [EVEN, ALIKE, UNEQUAL, TAIL], ids=lambda world: str(world.name))
 def test_intervals_hold_the_true_difference_93_to_97_times_in_100(world: object, groups: int) -> None:
