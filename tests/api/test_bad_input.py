@@ -59,7 +59,8 @@ def requests(draw: st.DrawFn) -> tuple[str, str, object]:
     values = draw(st.dictionaries(st.sampled_from(names), NASTY_TEXT | st.text(max_size=8), max_size=3))
     body = EXAMPLES[operation["operationId"]].body
     if isinstance(body, dict):
-        body = {**body, **draw(st.dictionaries(st.sampled_from(sorted(body)) | st.text(max_size=8), JSON, max_size=3))}
+        names_of_fields = st.sampled_from(sorted(body)) | st.text(max_size=8) if body else st.text(max_size=8)
+        body = {**body, **draw(st.dictionaries(names_of_fields, JSON, max_size=3))}
     body = draw(st.just(body) | JSON | st.binary(max_size=30))
     query = "&".join(f"{name}={_quoted(value)}" for name, value in values.items())
     return method, f"{path}?{query}&wait=0", body

@@ -34,10 +34,10 @@ class Host:
 
     def words(self, words: list[str]) -> list[str]:
         """A command of the file, with this interpreter, and on a port that is free here."""
-        told = [sys.executable if word == "python" else word for word in words]
+        told = [word.replace("/tmp", str(self.folder / "tmp")) for word in words]
+        told = [sys.executable if word == "python" else word for word in told]
         told = [word.replace("0.0.0.0:8000", f"127.0.0.1:{self.port}") for word in told]
-        told = [word.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}") for word in told]
-        return [word.replace("/tmp", str(self.folder / "tmp")) for word in told]
+        return [word.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}") for word in told]
 
     def environment(self, name: str) -> dict[str, str]:
         given = {key: str(value).replace("/run/secrets", str(self.folder)) for key, value in self.told(name)}
