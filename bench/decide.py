@@ -19,11 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
-from bench.grid import ROOT, _share, postgres
+from bench.grid import ROOT, _share, decision_on, postgres
 
 BASE = "/api/v1/projects/grid"
 WARM_UP = 10
@@ -102,14 +101,7 @@ async def decide(application: Any, token: str, decisions: int) -> dict[str, Any]
     for number in range(decisions + WARM_UP):
         given = await caller.post(f"{BASE}/queues/uncertain/next", {"limit": 1, "have": []})
         unit = given["units"][0]
-        decision = {
-            "client_id": str(uuid.uuid4()),
-            "images": [image["id"] for image in unit["images"]],
-            "annotations": [{"label_key": unit["suggestion"]["label_key"], "count": 2}],
-            "predictions": {str(image["id"]): image["prediction"] for image in unit["images"]},
-            "queue": "uncertain",
-            "seconds": 1.2,
-        }
+        decision = decision_on(unit)
         loop.append(plain_loop())
         before = counted[0]
         answer = await caller.post(f"{BASE}/decisions", {"decisions": [decision]})

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,18 @@ def postgres(folder: Path) -> Iterator[str]:
         yield f"postgresql://postgres@{quote(str(sockets), safe='')}/postgres"
     finally:
         server.cleanup()
+
+
+def decision_on(unit: dict[str, Any]) -> dict[str, Any]:
+    """What the Review page sends when somebody agrees with the label that is suggested for a unit."""
+    return {
+        "client_id": str(uuid.uuid4()),
+        "images": [image["id"] for image in unit["images"]],
+        "annotations": [{"label_key": unit["suggestion"]["label_key"], "count": 2}],
+        "predictions": {str(image["id"]): image["prediction"] for image in unit["images"]},
+        "queue": "uncertain",
+        "seconds": 1.2,
+    }
 
 
 class Site:

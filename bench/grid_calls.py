@@ -16,6 +16,8 @@ from urllib.parse import urlencode
 import django
 from django.conf import settings
 
+from bench.grid import decision_on
+
 PAGE = 100
 
 
@@ -143,14 +145,7 @@ class Calls:
                 self._post(f"{self.base}/queues/{key}/release", {"units": [one["unit"] for one in given["units"]]})
 
     def _decide(self, unit: dict[str, Any]) -> Iterator[tuple[str, float]]:
-        decision = {
-            "client_id": str(uuid.uuid4()),
-            "images": [image["id"] for image in unit["images"]],
-            "annotations": [{"label_key": unit["suggestion"]["label_key"], "count": 2}],
-            "predictions": {str(image["id"]): image["prediction"] for image in unit["images"]},
-            "queue": "uncertain",
-            "seconds": 1.2,
-        }
+        decision = decision_on(unit)
         began = time.perf_counter()
         answer = self._post(f"{self.base}/decisions", {"decisions": [decision]})
         yield "one decision", time.perf_counter() - began

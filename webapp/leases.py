@@ -97,7 +97,8 @@ def end(row: LeasedRow, state: str, **values: object) -> None:
 
 def stop(rows: QuerySet[Work], state: str, **values: object) -> int:
     """End from outside what waits or is under way; whoever has it hears of that when it next renews."""
-    return rows.filter(state__in=UNDER_WAY).update(state=state, lease_token="", done_at=Now(), **values)
+    under_way = rows.filter(state__in=UNDER_WAY)
+    return under_way.update(state=state, lease_token="", lease_until=None, done_at=Now(), **values)
 
 
 @contextmanager

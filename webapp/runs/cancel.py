@@ -34,7 +34,7 @@ def cancel_run(*, actor: Actor, run: Run) -> Run:
 def resume_run(*, actor: Actor, run: Run) -> Run:
     """Have a cancelled or failed run go on from its checkpoint, or begin anew where none is left."""
     require(actor, Action.TRAIN, run.project)
-    waiting = {"state": Run.State.WAITING, "code": "", "reason": "", "attempts": 0, "lease_until": None}
+    waiting = {"state": Run.State.WAITING, "code": "", "reason": "", "attempts": 0}
     with transaction.atomic():
         resumable = Run.objects.filter(pk=run.pk, state__in=RESUMABLE)
         if not resumable.update(**waiting, not_before=None, done_at=None, cancel_asked_at=None):
