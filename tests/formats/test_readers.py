@@ -124,6 +124,11 @@ def test_whales_are_individuals_and_new_whale_is_none(tmp_path: Path) -> None:
     assert source.head.more["unknown_individual"] == "new_whale"
 
 
+def test_whales_with_the_weights_of_varied_copies_are_whales(tmp_path: Path) -> None:
+    (tmp_path / "varied.csv").write_text("Image,Id,weight\na.jpg,w_1,0.5\nb.jpg,new_whale,1.0\n", encoding="utf-8")
+    assert open_source(tmp_path / "varied.csv").forecast().individuals == {"w_1": 1}
+
+
 def test_the_whole_whale_file_has_the_counts_of_the_real_one(tmp_path: Path) -> None:
     counts = made.whale_counts(full=True)
     rows = [(f"{number:08x}.jpg", name) for number, (name, n) in enumerate(counts.items()) for _ in range(n)]

@@ -55,8 +55,8 @@ def _with_places(head: Head) -> Head:
 
 
 def _holdable(first: str, second: str, before: list[ImageRecord]) -> list[ImageRecord]:
-    """Without boxes no YOLO and no darknet, but for pictures in which there is nothing."""
-    if "boxes" not in HOLDS[first] and second in ("yolo", "darknet"):
+    """Without boxes no YOLO, darknet or VOC, but for pictures in which there is nothing."""
+    if "boxes" not in HOLDS[first] and second in ("yolo", "darknet", "voc"):
         return [record for record in before if not record.annotations]
     return before
 
@@ -64,8 +64,7 @@ def _holdable(first: str, second: str, before: list[ImageRecord]) -> list[ImageR
 def _same_labels(before: ImageRecord, after: ImageRecord, *, boxes: bool) -> None:
     wanted, found = labels_of(before), labels_of(after)
     if not boxes:
-        if found:  # an object of VOC needs a box, so that labels without any stay out of it
-            assert {label for label, _ in found} == {label for label, _ in wanted}
+        assert {label for label, _ in found} == {label for label, _ in wanted}
         return
     assert [label for label, _ in found] == [label for label, _ in wanted]
     for (_, box), (_, other) in zip(wanted, found, strict=True):
@@ -133,6 +132,14 @@ def test_what_cannot_be_exported_is_listed_with_its_reason(
     with (tmp_path / "out" / "left_out.csv").open(encoding="utf-8", newline="") as text:
         listed = list(csv.DictReader(text))
     assert [(row["code"], row["reason"]) for row in listed if row["code"] == code] == [(code, left.reason)]
+
+
+@pytest.mark.parametrize("format", ["voc", "yolo", "darknet"])
+def test_an_animal_without_a_box_never_comes_back_as_an_empty_picture(format: str, tmp_path: Path) -> None:
+    unboxed = replace(records(tmp_path / "pictures")[0], annotations=(AnnotationRecord("a"),))
+    boxed = replace(records(tmp_path / "pictures")[1], annotations=(AnnotationRecord("a", box=(0.25, 0.25, 0.5, 0.5)),))
+    export(format, HEAD, [unboxed, boxed], tmp_path / "out")
+    assert [len(one.annotations or ()) for one in reopened(tmp_path / "out").images()] == [1]
 
 
 @pytest.mark.parametrize("format", ["megadetector", "camtrapdp"])

@@ -128,8 +128,8 @@ def _preferring_paths(found: dict[str, str], names: Mapping[str, str]) -> dict[s
 
 
 def is_whales(header: Sequence[str]) -> bool:
-    """`Image,Id`: the flukes of humpback whales, where Id names the individual."""
-    return list(header) == ["Image", "Id"]
+    """`Image,Id`: the flukes of humpback whales, where Id names the individual. Weights may follow."""
+    return list(header[:2]) == ["Image", "Id"]
 
 
 def checked(mapping: Mapping[str, str], header: Sequence[str]) -> dict[str, str]:

@@ -24,10 +24,14 @@ def write(job: Job, images: Iterable[ImageRecord], options: Mapping[str, Any]) -
             if size is None:
                 job.leave_out(record.path, "no-size", "Width and height are not known, so its boxes have no pixels.")
                 continue
+            if any(animal.box is None for animal in animals_of(record)):
+                job.leave_out(record.path, "no-box", "A label of it has no box: its file would say that it shows less.")
+                continue
             name = job.place(record.path, whole_stem=True)
             job.copy(record, f"JPEGImages/{name}")
             stem = name.rpartition(".")[0] or name
-            job.out.add_bytes(f"Annotations/{stem}.xml", _xml(job, record, name, size))
+            job.out.add_bytes(f"Annotations/{stem}.xml", _xml(record, name, size))
+            job.counts["boxes"] += len(animals_of(record))
             part = _PARTS.get(record.part, record.part)
             if part and part not in lists:
                 lists[part] = files.enter_context(spooled_text())
@@ -39,7 +43,7 @@ def write(job: Job, images: Iterable[ImageRecord], options: Mapping[str, Any]) -
                 text.writelines(kept)
 
 
-def _xml(job: Job, record: ImageRecord, name: str, size: tuple[int, int]) -> bytes:
+def _xml(record: ImageRecord, name: str, size: tuple[int, int]) -> bytes:
     root = Element("annotation")
     folder, _, base = name.rpartition("/")
     SubElement(root, "folder").text = f"JPEGImages/{folder}" if folder else "JPEGImages"
@@ -49,11 +53,8 @@ def _xml(job: Job, record: ImageRecord, name: str, size: tuple[int, int]) -> byt
         SubElement(sides, tag).text = str(number)
     SubElement(root, "segmented").text = "0"
     for animal in animals_of(record):
-        if animal.box is None:
-            job.leave_out(record.path, "no-box", "A label of it has no box, and objects need one.")
-            continue
-        _add_object(root, animal, animal.box, size)
-        job.counts["boxes"] += 1
+        if animal.box is not None:
+            _add_object(root, animal, animal.box, size)
     indent(root)
     content: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return content
