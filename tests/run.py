@@ -27,6 +27,8 @@ PYTHON = sys.executable
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MOST_AT_ONCE = 4
 """Each test process has its own databases, data folder, site and browser: about 2 GB."""
+WAITING = 1
+"""Test processes beyond one for each processor: a quarter of their time goes by in waiting for a site or a browser."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class Checks:
     def pytest(self, name: str, marks: str, *words: str, environment: dict[str, str] | None = None) -> None:
         # The variable has every test process measured; children of tests are not (tests/data_folder.py).
         measured = {**(environment or {}), "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml")}
+        if "-n" in words:
+            # Threads of one network that wait for each other while other tests have the processors turn in circles.
+            measured |= {"OMP_NUM_THREADS": "1"}
         # pytest's status 5 means that no test has these marks.
         self.run(name, PYTHON, "-m", "pytest", "-m", marks, *words, environment=measured, ok=(0, 5))
 
@@ -125,7 +130,7 @@ def quick_parts(checks: Checks, unavailable: str) -> None:
 
 def side_by_side() -> list[str]:
     """Options to run whole test files side by side. The long tests are not: they load the machine by themselves."""
-    at_once = min(os.cpu_count() or 1, MOST_AT_ONCE)
+    at_once = min((os.cpu_count() or 1) + WAITING, MOST_AT_ONCE)
     return ["-n", str(at_once), "--dist", "loadfile"]
 
 
