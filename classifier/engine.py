@@ -138,6 +138,13 @@ class LoadedPipeline:
                 grouped[part.picture].append(region)
         return [_not_finite() if index in bad else self._answer(regions) for index, regions in enumerate(grouped)]
 
+    def recognise_embedded(self, outputs: NDArray[np.float32]) -> list[Answer | Failure]:
+        """Answers from rows that the last layer of this pipeline's one classifier gives (`classifier.last_layer`)."""
+        if self.scorer is None or len(self.stages) > 1:
+            raise ModelError("only a classifier without detector and identifier answers from embeddings")
+        parts = [self._region(Part(index), row, None, None) for index, row in enumerate(self.scorer(outputs))]
+        return [_not_finite() if region is None else self._answer([region]) for region in parts]
+
     def _parts(self, batch: Sequence[Prepared]) -> list[Part]:
         if self._detector is None:
             return [Part(index) for index in range(len(batch))]

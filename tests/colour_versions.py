@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from classifier.card import FORMAT_VERSION, ONNX, Card, DetectorHead, Label, seal_folder, write_card
+from training.head_onnx import with_new_head
 
 COLOURS = ("red", "green", "blue")
 SIDE = 32
@@ -23,13 +24,18 @@ def colour_labels(*, background: str = "grey") -> tuple[Label, ...]:
     return (*colours, Label(background, f"nothing but {background}", kind="background")) if background else colours
 
 
-def make_colour_version(folder: Path, *, background: str = "grey", role: str = "classifier", **card: object) -> Path:
-    """A classifier (or identifier) whose embedding is the mean colour and whose logits are twenty times that."""
+def make_colour_version(
+    folder: Path, *, background: str = "grey", role: str = "classifier", turned: int = 0, **card: object
+) -> Path:
+    """A classifier (or identifier) whose embedding is the mean colour and whose logits are twenty times that.
+
+    `turned` by one it calls red green, green blue and blue red.
+    """
     making = folder.with_name(f".making-{folder.name}")
     making.mkdir(parents=True)
     labels = colour_labels(background=background)
     weights = np.zeros((3, len(labels)), dtype=np.float32)
-    weights[:, :3] = 20 * np.eye(3)
+    weights[:, :3] = 20 * np.roll(np.eye(3), turned, axis=1)
     bias = np.array([0.0, 0.0, 0.0, 12.0][: len(labels)], dtype=np.float32)
     nodes = [
         helper.make_node("Relu", ["pixels"], ["features"]),
@@ -40,6 +46,19 @@ def make_colour_version(folder: Path, *, background: str = "grey", role: str = "
     outputs = {"logits": ["batch", len(labels)], "embedding": ["batch", 3], "features": ["batch", 3, SIDE, SIDE]}
     _save(making / ONNX, nodes, outputs, {"weights": weights, "bias": bias})
     write_card(making, _card(role=role, labels=labels, output_count=len(labels), embedding_size=3, **card))
+    seal_folder(making, folder)
+    return folder
+
+
+def make_head_version(folder: Path, start: Path, *, turned: int = 0, **card: object) -> Path:
+    """The same network with a last layer that reads embeddings of length 1, as recipe head makes it."""
+    making = folder.with_name(f".making-{folder.name}")
+    making.mkdir(parents=True)
+    labels = colour_labels(background="")
+    whole = _card(role="classifier", labels=labels, output_count=3, embedding_size=3, normalised_head=True, **card)
+    weight = (10 * np.roll(np.eye(3), turned, axis=1).T).astype(np.float32)
+    with_new_head(start / ONNX, making / ONNX, whole, weight=weight, bias=np.zeros(3, dtype=np.float32))
+    write_card(making, whole)
     seal_folder(making, folder)
     return folder
 

@@ -11,11 +11,13 @@ from importlib.util import find_spec
 COMMANDS = {
     "train": ("training.train", "learn from a run folder and publish a model folder in it"),
     "evaluate": ("training.evaluate", "how well a model folder does on a part of a manifest"),
-    "compare": ("training.compare", "two evaluations of the same images, with statistics by group"),
+    "compare": ("training.compare_command", "two evaluations of the same images, with statistics by group"),
     "calibrate": ("training.calibrate", "temperature and thresholds from the validation part"),
-    "export": ("training.export", "a model folder as TorchScript, with proof that it is the same network"),
+    "export": ("training.export", "a model folder as TorchScript, with proof, or in lighter forms, measured"),
     "lr-find": ("training.lr_find", "try rising learning rates and suggest one"),
+    "trial": ("training.trial", "how long a run will take here, from a few real steps"),
     "sweep": ("training.sweep", "many settings on one snapshot, ranked by validation"),
+    "working-head": ("training.working_head", "a last layer that learns from verdicts while people work"),
     "ablate": ("training.ablate", "train with each augmentation left out, and rank what helped"),
 }
 

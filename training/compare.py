@@ -1,16 +1,11 @@
 """Whether b is better than a, on the same frozen images that neither has seen.
 
-    python -m training compare A B [--manifest FILE] [--json]
-
-A and B are run folders, or folders that `evaluate` wrote. The statistics are those of `training.statistics`: groups are
-what is independent, not images.
+The statistics are those of `training.statistics`: groups are what is independent, not images. The command is
+`training.compare_command`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,26 +19,26 @@ from training.contract import (
     LOWER_IS_BETTER,
     TEST,
     Comparison,
-    ManifestError,
     ManifestLine,
     Outcome,
+    Paired,
     ParetoPoint,
     Report,
     ReportError,
     Scope,
     SettingChange,
     SideSummary,
-    comparison_values,
     digest_of,
+    pareto,
     read_manifest,
     read_outcomes,
     read_report,
 )
-from training.evaluate import outcomes_name, read_merges, report_name
+from training.evaluate import outcomes_name, report_name
 from training.metrics import FIGURES, confusion
 from training.run_folder import RunFolder
 from training.samples import trained_counts
-from training.seen import Seen, SeenImages, refuse_seen, seen_in
+from training.seen import Seen, refuse_seen, seen_in
 from training.tables import Table, aligned, canonical, translated
 
 if TYPE_CHECKING:
@@ -108,7 +103,8 @@ def compare(
     for side, other in ((a, b), (b, a)):
         _refuse_other_part(side, digest, part, manifest)
         if side.seen is not None:
-            refuse_seen(side.name, side.seen, side.outcomes, lines, offer=_offer(side, other, digest))
+            offer, which = _offer(side, other, digest), "a" if side is a else "b"
+            refuse_seen(side.name, side.seen, side.outcomes, lines, offer=offer, side=which)
     outcomes_a, outcomes_b, left = _common(a.outcomes, b.outcomes, merges)
     tables = aligned(outcomes_a, outcomes_b)
     by_image = {line.image: line for line in lines}
@@ -123,6 +119,17 @@ def compare(
         correction=correction,
     )
     return replace(bare, snapshot=digest, part=part, notes=tuple(notes))
+
+
+def pairs(a: Side, b: Side, merges: Mapping[str, str] | None = None) -> tuple[tuple[str, ...], tuple[Paired, ...]]:
+    """The labels, and what both said of each image they share, as places in them: for galleries."""
+    outcomes_a, outcomes_b, _ = _common(a.outcomes, b.outcomes, merges or {})
+    keys = sorted({key for side in (outcomes_a, outcomes_b) for one in side for key in (one.truth, one.answer)})
+    at = {key: place for place, key in enumerate(keys)}
+    return tuple(keys), tuple(
+        (one.image, at[one.truth], at[one.answer], at[other.answer], round(one.score, 4), round(other.score, 4))
+        for one, other in zip(outcomes_a, outcomes_b, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,81 +309,7 @@ def _point(report: Report) -> ParetoPoint:
     return ParetoPoint(report.version, report.name, accuracy, milliseconds, report.size_bytes, True)
 
 
-def pareto(points: Sequence[ParetoPoint]) -> tuple[ParetoPoint, ...]:
-    """The same points, each told whether no other is at least as good in accuracy, time and size and better in one."""
-
-    def beaten(one: ParetoPoint) -> bool:
-        return any(_is_ahead(other, one) for other in points)
-
-    return tuple(replace(one, on_front=not beaten(one)) for one in points)
-
-
-def _is_ahead(other: ParetoPoint, one: ParetoPoint) -> bool:
-    pairs = (
-        (other.accuracy, one.accuracy),
-        (-other.milliseconds, -one.milliseconds),
-        (-other.size_bytes, -one.size_bytes),
-    )
-    return all(first >= second for first, second in pairs) and any(first > second for first, second in pairs)
-
-
 def _settings(a: Report, b: Report) -> tuple[SettingChange, ...]:
     keys = sorted(a.configuration.keys() | b.configuration.keys())
     pairs = ((key, a.configuration.get(key), b.configuration.get(key)) for key in keys)
     return tuple(SettingChange(key, first, second) for key, first, second in pairs if first != second)
-
-
-# ---- command line ----------------------------------------------------------------------------------------------------
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("a", type=Path, help="run folder, or folder of `evaluate`, of the version in use")
-    parser.add_argument("b", type=Path, help="the same of the candidate")
-    parser.add_argument("--manifest", type=Path, help="what both were evaluated on; without it that of B, or else of A")
-    parser.add_argument("--part", default=TEST)
-    parser.add_argument("--a-trained-on", type=Path, action="append", default=[], metavar="MANIFEST")
-    parser.add_argument("--b-trained-on", type=Path, action="append", default=[], metavar="MANIFEST")
-    parser.add_argument("--merges", type=Path, help="JSON object: label key -> key that it was merged into")
-    parser.add_argument("--decided-by", default="accuracy", choices=sorted(FIGURES))
-    parser.add_argument("--correction", default="holm", choices=("holm", "benjamini-hochberg"))
-    parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison; exit status 1 with a sentence when it would mean nothing."""
-    try:
-        a = side_of(arguments.a, part=arguments.part, also_trained_on=arguments.a_trained_on)
-        b = side_of(arguments.b, part=arguments.part, also_trained_on=arguments.b_trained_on)
-        found = compare(
-            a=a,
-            b=b,
-            manifest=_manifest(arguments),
-            part=arguments.part,
-            merges=read_merges(arguments.merges),
-            decided_by=arguments.decided_by,
-            correction=arguments.correction,
-        )
-    except (ManifestError, ReportError, SeenImages) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(json.dumps(comparison_values(found)) + "\n" if arguments.json else _words(found))
-    return 0
-
-
-def _manifest(arguments: argparse.Namespace) -> Path:
-    if arguments.manifest is not None:
-        return Path(arguments.manifest)
-    for folder in (arguments.b, arguments.a):
-        if (found := RunFolder(folder).manifest).exists():
-            return found
-    raise ReportError("Neither folder holds a manifest: name the one both were evaluated on with --manifest FILE.")
-
-
-def _words(found: Comparison) -> str:
-    rows = [found.sentence, f"fixed {found.fixed}, broken {found.broken}, both wrong {found.both_wrong}"]
-    for name, one in found.metrics.items():
-        span = f"{one.interval[0]:+.4f} to {one.interval[1]:+.4f}" if one.interval else "too few groups"
-        rows.append(f"{name:<20}{one.a:9.4f}{one.b:9.4f}{one.difference:+9.4f}   {span:<22} {one.verdict}")
-    p = "none" if found.p is None else f"{found.p:.4f}"
-    rows.append(f"p {p} over {found.groups} groups; McNemar {found.mcnemar_p:.4f} ({found.mcnemar_note})")
-    return "\n".join([*rows, *found.notes]) + "\n"

@@ -53,6 +53,14 @@ def embed(lines: Sequence[ManifestLine], pictures: Pictures, model: Path, folder
     return Embedded(vectors, np.array(positions, dtype=np.intp))
 
 
+def known_digests(path: Path) -> frozenset[str]:
+    """The images that a file of stored embeddings has."""
+    if not path.exists():
+        return frozenset()
+    with np.load(path, allow_pickle=False) as data:
+        return frozenset(data["sha256"].tolist())
+
+
 def _read(path: Path, space: str, folder: RunFolder) -> Vectors:
     """Vectors by SHA-256; a file of another network is said and not used."""
     if not path.exists():

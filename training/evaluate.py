@@ -2,7 +2,8 @@
 
     python -m training evaluate MODEL --manifest FILE --pictures FILE --part test --out FOLDER
 
-Writes `outcomes-PART.jsonl.gz` (what was said of each image) and `report.json` (`report-PART.json` for other parts).
+Writes `outcomes-PART.jsonl.gz` (what was said of each image) and `report.json` (`report-PART.json` for other parts);
+how far it is goes to `progress.jsonl`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from training.contract import (
     TOP,
     ManifestError,
     Outcome,
+    Progress,
     Report,
     ReportError,
     Speed,
@@ -36,9 +38,16 @@ from training.corruptions import SEVERITIES, robustness
 from training.pictures import Pictures, PicturesError
 from training.recognising import MISSING, Recognised, Recogniser
 from training.reports import report_of
-from training.run_folder import write_json
+from training.run_folder import RunFolder, write_json
 from training.samples import Sample, sample_of
 from training.tables import canonical
+
+Tell = Callable[[int, int], None]
+SAY_SECONDS = 1.0
+
+
+def nobody(done: int, of: int) -> None:
+    """Nobody wants to know how far it is."""
 
 
 def evaluate(
@@ -57,11 +66,12 @@ def evaluate(
     corruption: Sequence[int] = (),
     corruption_images: int = 500,
     notes: Sequence[str] = (),
+    tell: Tell = nobody,
 ) -> Report:
     """Recognise a part and write outcomes and report into `out`; `corruption` names the severities to try as well."""
     sample = sample_of(manifest, part, merges=merges)
     recogniser = Recogniser(model, device=device, backend=backend, threads=threads)
-    run = _recognise(recogniser, sample, pictures, batch, merges or {})
+    run = _recognise(recogniser, sample, pictures, batch, merges or {}, tell)
     write_outcomes(out / outcomes_name(part), run.outcomes)
     hardened = (
         robustness(recogniser, sample, pictures, severities=corruption, images=corruption_images, batch=batch)
@@ -100,14 +110,15 @@ class _Run:
 
 
 def _recognise(
-    recogniser: Recogniser, sample: Sample, pictures: Pictures, batch: int, merges: Mapping[str, str]
+    recogniser: Recogniser, sample: Sample, pictures: Pictures, batch: int, merges: Mapping[str, str], tell: Tell
 ) -> _Run:
     said = _Sayer(recogniser.card, merges)
     truth = {line.image: key for line, key in zip(sample.lines, sample.truth, strict=True)}
     left = Counter(sample.not_scored)
     outcomes = []
     begun = time.perf_counter()
-    for found in recogniser.recognise(sample.lines, pictures, batch=batch):
+    for number, found in enumerate(recogniser.recognise(sample.lines, pictures, batch=batch), start=1):
+        tell(number, len(sample.lines))
         if found.failure == MISSING:
             left[MISSING] += 1
         else:
@@ -199,6 +210,7 @@ def run(arguments: argparse.Namespace) -> int:
             merges=read_merges(arguments.merges),
             corruption=arguments.corruptions,
             corruption_images=arguments.corruption_images,
+            tell=_teller(arguments.out),
         )
     except (ClassifierError, ManifestError, PicturesError, ReportError) as error:
         sys.stderr.write(f"{error}\n")
@@ -206,6 +218,24 @@ def run(arguments: argparse.Namespace) -> int:
     values = report_values(report)
     sys.stdout.write(json.dumps({name: values[name] for name in ("images", "groups", "metrics", "not_scored")}) + "\n")
     return 0
+
+
+def _teller(out: Path) -> Tell:
+    """Says once a second how far it is, in the words of a run."""
+    out.mkdir(parents=True, exist_ok=True)
+    folder, begun = RunFolder(out), time.monotonic()
+    said = 0.0
+
+    def tell(done: int, of: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= SAY_SECONDS or done == of:
+            said, rate = now, done / max(now - begun, 1e-6)
+            left = (of - done) / rate
+            words = Progress(kind="work", at=time.time(), stage="evaluating", done=done, of=of)
+            folder.say(replace(words, images_per_second=round(rate, 1), seconds_left=round(left, 1)))
+
+    return tell
 
 
 def read_merges(path: Path | None) -> dict[str, str]:

@@ -1,6 +1,10 @@
-"""`python -m training export MODEL --torchscript FILE`: a model folder as TorchScript, proven equal at f32.
+"""`python -m training export MODEL`: a model folder as TorchScript, proven equal at f32, or in lighter forms, measured.
 
-The file takes normalised pictures (batch x 3 x height x width, float) and answers scores, embedding and features.
+    python -m training export MODEL --torchscript FILE
+    python -m training export MODEL --variants int8,f16 --run RUN_FOLDER --out FOLDER
+
+The TorchScript file takes normalised pictures (batch x 3 x height x width, float) and answers scores, embedding and
+features.
 """
 
 from __future__ import annotations
@@ -10,11 +14,19 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from classifier.card import WEIGHTS, verify_folder
 from classifier.errors import ClassifierError, ModelError
+from training.contract import ConfigError, ManifestError, parse_config, variants_of
+from training.labels import LabelsError
+from training.pictures import PicturesError
 from training.publish import EQUAL_WITHIN
+
+_ANY = {"start": "nothing", "architecture": "any"}
+"""A config has to begin somewhere; only its variants are read."""
 
 
 def export_torchscript(model: Path, target: Path, *, pictures: int = 100) -> float:
@@ -53,14 +65,32 @@ def export_torchscript(model: Path, target: Path, *, pictures: int = 100) -> flo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a model folder")
-    parser.add_argument("--torchscript", type=Path, required=True, metavar="FILE", help="where to write it")
+    parser.add_argument("--torchscript", type=Path, metavar="FILE", help="where to write it")
+    parser.add_argument("--variants", metavar="NAMES", help="int8, f16 or both, with a comma")
+    parser.add_argument("--run", type=Path, metavar="RUN_FOLDER", help="whose pictures the variants are measured on")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the variants' model folders go")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if not arguments.torchscript and not (arguments.variants and arguments.run and arguments.out):
+        sys.stderr.write("Say --torchscript FILE, or --variants NAMES with --run and --out.\n")
+        return 2
     try:
-        worst = export_torchscript(arguments.model, arguments.torchscript)
-    except (ClassifierError, OSError) as error:
+        made = _lighter(arguments) if arguments.variants else _torchscript(arguments)
+    except (ClassifierError, ConfigError, LabelsError, ManifestError, PicturesError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(json.dumps({"file": arguments.torchscript.name, "difference": worst}) + "\n")
+    sys.stdout.write(json.dumps(made) + "\n")
     return 0
+
+
+def _torchscript(arguments: argparse.Namespace) -> Mapping[str, Any]:
+    worst = export_torchscript(arguments.model, arguments.torchscript)
+    return {"file": arguments.torchscript.name, "difference": worst}
+
+
+def _lighter(arguments: argparse.Namespace) -> Mapping[str, Any]:
+    from training.variants_command import lighter
+
+    names = variants_of(parse_config({**_ANY, "variants": arguments.variants}))
+    return {"variants": lighter(arguments.model, arguments.run, arguments.out, names)}

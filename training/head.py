@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,15 +10,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.contract import RunConfig
+from training.contract import IMBALANCE, RunConfig, with_imbalance
 from training.examples import Examples
 from training.losses import Loss, make_loss
-from training.measures import Measures, is_better, measure
+from training.measures import Measures, is_better, judged_by, measure
 from training.samplers import exposure
 
 # From strong to weak: each begins where the one before ended. On vectors of length 1 the best lies among these.
 DECAYS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 DEFAULT_DECAY = 1e-4
+TRIED_WAYS = ("plain", "square-root", "logit-adjustment")
+BY_LABEL = ("balanced-accuracy", "macro-f1")
+_EVEN = 1.5  # labels whose numbers differ by less are alike
 _MOST_STEPS = 100
 _SMALL = 10**8  # multiplications a step below which more threads only wait for each other
 
@@ -70,6 +73,60 @@ def fit_head(
         heads.append(Head(weight, bias, Tried(decay, train_loss, found), ()))
     best = _best(heads, config.metric)
     return Head(best.weight, best.bias, best.best, tuple(head.best for head in heads))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The head by the way with rare labels that validation prefers, and what was tried, in words."""
+
+    head: Head
+    way: str
+    tried: Mapping[str, Head]
+    words: str = ""
+
+
+def fit_best_head(
+    train: Embeddings, validation: Embeddings, config: RunConfig, *, classes: int, device: torch.device
+) -> Chosen:
+    """One head by the settings, or, where they leave it to validation, one for each way with rare labels.
+
+    Another way than plain must be better by more than one standard error of its lead: on a few images any is, by luck.
+    """
+    ways = _ways(train, validation, config, classes)
+    heads = {
+        way: fit_head(train, validation, with_imbalance(config, way), classes=classes, device=device) for way in ways
+    }
+    best, metric = ways[0], judged_by(config)
+    for way in ways[1:]:
+        if _leads(heads[way], heads[best], validation, metric):
+            best = way
+    found = {way: head.best.validation for way, head in heads.items()}
+    scores = ", ".join(f"{way} {measures.of(metric):.3f}" for way, measures in found.items() if measures is not None)
+    words = f"rare labels: {best}, by {metric} on validation ({scores})" if len(ways) > 1 else ""
+    return Chosen(heads[best], best, heads, words)
+
+
+def _ways(train: Embeddings, validation: Embeddings, config: RunConfig, classes: int) -> tuple[str, ...]:
+    """Several only where labels differ in number, validation can tell, and nothing was asked for by name."""
+    if config.imbalance != "auto":
+        return (config.imbalance,)
+    is_asked = any(getattr(config, key) != value for key, value in IMBALANCE["plain"].items())
+    counts = train.examples.counts(classes)
+    if is_asked or not len(validation.examples) or counts.max() <= _EVEN * max(1, counts.min()):
+        return ("as-set",)
+    return TRIED_WAYS
+
+
+def _leads(one: Head, other: Head, validation: Embeddings, metric: str) -> bool:
+    mine, theirs = one.best.validation, other.best.validation
+    if mine is None or theirs is None or mine.of(metric) <= theirs.of(metric):
+        return False
+    truth = validation.examples.truth
+    seen = np.bincount(truth)
+    # What each image adds to the lead in balanced accuracy.
+    right = [(head.logits(validation.vectors).argmax(axis=1) == truth).astype(float) for head in (one, other)]
+    adds = (right[0] - right[1]) / (seen[truth] * (seen > 0).sum())
+    return float(adds.sum()) > float(np.sqrt((adds**2).sum())) or metric not in BY_LABEL
 
 
 def _best(heads: Sequence[Head], metric: str) -> Head:

@@ -8,6 +8,8 @@ from training.contract import FEWEST_GROUPS, LOWER_IS_BETTER, Difference, Interv
 from training.statistics import LEVEL, LeaveOneOut, interval, sign_flip
 
 TOO_FEW: Verdict = "too few groups"
+UNBOUNDED = frozenset({"log_loss"})
+"""Every other figure is a share, so no two of them are further apart than 1."""
 
 
 def judged(a: Mapping[str, LeaveOneOut], b: Mapping[str, LeaveOneOut]) -> dict[str, Difference]:
@@ -19,6 +21,8 @@ def difference(name: str, a: LeaveOneOut, b: LeaveOneOut) -> Difference:
     """One figure. The p is that of swapping the versions in whole groups."""
     change = b.minus(a)
     span = interval(change)
+    if span is not None and name not in UNBOUNDED:
+        span = (max(-1.0, span[0]), min(1.0, span[1]))
     p = None if span is None else sign_flip(change.contributions())
     return Difference(a.value, b.value, change.value, span, p, verdict(name, change.groups, span, p))
 

@@ -22,7 +22,7 @@ from training.config import read_config
 from training.contract import ConfigError, ManifestError, RunConfig
 from training.labels import LabelsError
 from training.pictures import Pictures, PicturesError
-from training.run_folder import RunFolder, write_json, write_text
+from training.run_folder import RunFolder, borrowed, write_json, write_text
 
 LOWEST, HIGHEST = 1e-6, 1.0
 _SMOOTHING = 0.9
@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         config = read_config(root / "config.yaml", arguments.settings)
         with tempfile.TemporaryDirectory(dir=root, prefix=".lr-find-") as beside:
             # Its own progress and cache, so that a run that follows this folder does not see them.
-            folder = _borrowed(RunFolder(root), Path(beside))
+            folder = borrowed(RunFolder(root), Path(beside))
             found = find(folder, config, steps=arguments.steps)
     except _SAID as error:
         sys.stderr.write(f"{error}\n")
@@ -128,13 +128,3 @@ def run(arguments: argparse.Namespace) -> int:
     write_text(root / "lr-find.svg", plot(found))
     sys.stdout.write(json.dumps({"suggested": found.suggested, "steepest": found.steepest}) + "\n")
     return 0
-
-
-def _borrowed(folder: RunFolder, beside: Path) -> RunFolder:
-    for path in (folder.manifest, folder.pictures):
-        (beside / path.name).symlink_to(path.resolve())
-    if folder.embeddings.exists():
-        (beside / folder.embeddings.name).symlink_to(folder.embeddings.resolve())
-    folder.cache.mkdir(exist_ok=True)
-    (beside / "cache").symlink_to(folder.cache.resolve())
-    return RunFolder(beside)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.calibration import log_loss
+from training.contract import RunConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ def measure(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> Measures:
         distinct=int((said > 0).sum()),
         images=len(truth),
     )
+
+
+def judged_by(config: RunConfig) -> str:
+    """By what networks and ways with rare labels are chosen: the loss, which picks epochs, would never lift any."""
+    return "balanced-accuracy" if config.metric == "loss" else config.metric
 
 
 def is_better(metric: str, new: Measures | None, old: Measures | None) -> bool:

@@ -79,13 +79,13 @@ def _try(
         len(truth),
         right,
         log_loss(logits, truth, temperature=card.temperature),
-        _alone(network, batches[0][:1]),
+        alone(network, batches[0][:1]),
         len(inputs) / seconds,
         (folder / ONNX).stat().st_size,
     )
 
 
-def _alone(network: backends.Network, picture: NDArray[np.uint8]) -> float:
+def alone(network: backends.Network, picture: NDArray[np.uint8]) -> float:
     """The median time of one picture by itself, in milliseconds."""
     times = []
     for _ in range(8):

@@ -18,7 +18,7 @@ from classifier.card import ONNX, WEIGHTS, Card, seal_folder, write_card
 from classifier.errors import ModelError
 from training.cache import Inputs, inputs_of
 from training.calibrate import CONSERVATIVE, TYPICAL, calibrate
-from training.contract import RunConfig, as_values, digest_of
+from training.contract import RunConfig, VariantReport, as_values, digest_of
 from training.examples import Examples
 from training.fine_tune import Task, Trained
 from training.head import Head
@@ -26,6 +26,8 @@ from training.head_onnx import with_new_head
 from training.precision import choose_precision
 from training.run_folder import write_json
 from training.start import Start, card_for
+from training.variants import CALIBRATING, Samples, make_variants
+from training.variants import FOLDER as VARIANTS
 
 EQUAL_WITHIN = 1e-3
 _MOST_PROOFS = 500
@@ -73,12 +75,13 @@ def draft_head(task: Task, head: Head, logits: NDArray[np.float32], watched: Exa
     card = replace(_described(card_for(start, task.data.labels, task.config), task), normalised_head=True)
     with_new_head(start.folder / ONNX, made / ONNX, card, weight=head.weight, bias=head.bias)
     if (start.folder / WEIGHTS).is_file():
-        _write_head_weights(start, made, card, head)
+        write_head_weights(start, made, card, head)
     size = head.weight.shape[1]
     return _finished(task, made, replace(card, embedding_size=size), logits, watched)
 
 
-def _write_head_weights(start: Start, made: Path, card: Card, head: Head) -> None:
+def write_head_weights(start: Start, made: Path, card: Card, head: Head) -> None:
+    """The start's weights with another last layer."""
     import torch
     from safetensors.torch import save_file
 
@@ -147,6 +150,21 @@ def _calibrated(card: Card, logits: NDArray[np.float32], watched: Examples) -> C
     temperature = max(1.0, found.temperature) if is_perfect else found.temperature
     thresholds = replace(card.thresholds, typical=found.threshold(TYPICAL), conservative=found.threshold(CONSERVATIVE))
     return replace(card, temperature=temperature, thresholds=thresholds)
+
+
+def lighter_forms(task: Task, card: Card, names: tuple[str, ...]) -> tuple[VariantReport, ...]:
+    """The variants of the model that was just published, beside it in `variants/`."""
+    task.folder.stage("publishing", f"lighter forms: {', '.join(names)}")
+    data = task.data
+    watched, learned = _some(data.validation, _MOST_PROOFS), _some(data.train, CALIBRATING)
+    inputs = inputs_of(watched.lines, data.pictures, card, task.folder, task.workers)
+    # Ranges come of training pictures, so that validation stays a judge of them.
+    ranges = inputs_of(learned.lines, data.pictures, card, task.folder, task.workers)
+    samples = Samples(ranges.pixels, inputs.pixels, watched.truth[inputs.positions])
+    found = make_variants(task.folder.model, task.folder.root / VARIANTS, names, samples, work=task.folder.root)
+    for one in found[1:]:
+        task.folder.log(f"{one.name}: {one.accuracy:.1%} right, {one.milliseconds:.1f} ms, {one.bytes / 1e6:.1f} MB")
+    return found
 
 
 def _proof_inputs(task: Task, card: Card) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.errors import ModelError
-from training.contract import Progress
+from training.contract import Progress, with_imbalance
 from training.embeddings import embed
+from training.examples import Examples
 from training.fine_tune import Task, Trained, fine_tune, two_stage
-from training.head import Embeddings, Head, fit_head
+from training.head import Chosen, Embeddings, fit_best_head
 from training.learned_nothing import reason_of
 from training.publish import Draft, draft_head, draft_network
 from training.stopping import LearnedNothing
+from training.sweep import sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,17 @@ class Outcome:
     facts: Mapping[str, Any]
 
 
-def head(task: Task) -> Outcome:
-    """Only the last layer, on embeddings."""
+@dataclass(frozen=True, slots=True)
+class LearnedHead:
+    """A last layer with its validation answers, before anything is made of it."""
+
+    chosen: Chosen
+    logits: NDArray[np.float32]
+    watched: Examples
+
+
+def learned_head(task: Task) -> LearnedHead:
+    """The last layer on embeddings; raises that nothing was learned."""
     if task.start.folder is None:
         raise ModelError("recipe=head needs start=version or start=run")
     train = _embedded(task, "train")
@@ -37,14 +48,31 @@ def head(task: Task) -> Outcome:
     task.stop.check()
     task.folder.stage("training", f"the last layer on {len(train.examples)} embeddings, {task.machine.words}")
     begun = time.monotonic()
-    made = fit_head(train, validation, task.config, classes=len(task.data.labels), device=task.machine.device)
-    seconds = time.monotonic() - begun
-    _say(task, made, len(train.examples) * len(made.tried) / seconds)
+    chosen = fit_best_head(train, validation, task.config, classes=len(task.data.labels), device=task.machine.device)
+    made, seconds = chosen.head, time.monotonic() - begun
+    _say(task, chosen, len(train.examples) * len(made.tried) * len(chosen.tried) / seconds)
     logits, watched = made.logits(validation.vectors), validation.examples
     _refuse_nothing(logits, watched.truth, made.logits(train.vectors), train.examples.truth)
-    history = [{"decay": one.decay, "train_loss": one.train_loss, **_plain(one.validation)} for one in made.tried]
+    return LearnedHead(chosen, logits, watched)
+
+
+def head(task: Task) -> Outcome:
+    """Only the last layer, on embeddings."""
+    return made_of(task, learned_head(task))
+
+
+def made_of(task: Task, learned: LearnedHead) -> Outcome:
+    """The draft with that last layer."""
+    chosen = learned.chosen
+    history = [
+        {"way": way, "decay": one.decay, "train_loss": one.train_loss, **_plain(one.validation)}
+        for way, head in chosen.tried.items()
+        for one in head.tried
+    ]
     words = "the network before the last layer is that of the start, the last layer is new"
-    return Outcome(draft_head(task, made, logits, watched), {"start": words, "history": history})
+    facts = {"start": words, "history": history, "notes": [chosen.words] if chosen.words else []}
+    settled = replace(task, config=with_imbalance(task.config, chosen.way))
+    return Outcome(draft_head(settled, chosen.head, learned.logits, learned.watched), facts)
 
 
 def whole(learn: Callable[[Task], Trained]) -> Callable[[Task], Outcome | None]:
@@ -65,6 +93,7 @@ RECIPES: Mapping[str, Callable[[Task], Outcome | None]] = {
     "head": head,
     "fine-tune": whole(fine_tune),
     "two-stage": whole(two_stage),
+    "sweep": sweep,
 }
 
 
@@ -94,23 +123,26 @@ def _refuse_nothing(
         raise LearnedNothing(reason)
 
 
-def _say(task: Task, made: Head, rate: float) -> None:
-    for number, one in enumerate(made.tried, start=1):
+def _say(task: Task, chosen: Chosen, rate: float) -> None:
+    every = [(way, one) for way, head in chosen.tried.items() for one in head.tried]
+    for number, (way, one) in enumerate(every, start=1):
         found = one.validation
         said = replace(
             Progress(kind="epoch", at=time.time(), stage="training", images_per_second=rate),
             epoch=number,
-            epochs=len(made.tried),
+            epochs=len(every),
             train_loss=one.train_loss,
             validation_loss=found.loss if found else None,
             accuracy=found.accuracy if found else None,
             balanced_accuracy=found.balanced_accuracy if found else None,
             macro_f1=found.macro_f1 if found else None,
-            best=one == made.best,
+            best=one is chosen.head.best,
             device=task.machine.words,
-            text=f"weight decay {one.decay:g}",
+            text=f"weight decay {one.decay:g}" + (f", {way}" if len(chosen.tried) > 1 else ""),
         )
         task.folder.say(said)
+    if chosen.words:
+        task.folder.log(chosen.words)
 
 
 def _plain(measures: Any) -> dict[str, Any]:

@@ -94,6 +94,17 @@ class RunFolder:
         return ended.exit
 
 
+def borrowed(folder: RunFolder, beside: Path, *, is_fresh: bool = False) -> RunFolder:
+    """A folder with words of its own over the same images; `is_fresh`: without what is already made of them."""
+    made = [] if is_fresh else [path for path in (folder.embeddings,) if path.exists()]
+    for path in (folder.manifest, folder.pictures, *made):
+        (beside / path.name).symlink_to(path.resolve())
+    if not is_fresh:
+        folder.cache.mkdir(exist_ok=True)
+        (beside / "cache").symlink_to(folder.cache.resolve())
+    return RunFolder(beside)
+
+
 def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 

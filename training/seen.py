@@ -14,8 +14,11 @@ SEEN_PARTS = (TRAIN, VALIDATION)
 class SeenImages(Exception):
     """A version saw images of the part it would be tested on. The fields say which; the text what to do instead."""
 
-    def __init__(self, version: str, images: Sequence[int], near: Sequence[int], total: int, offer: str) -> None:
+    def __init__(
+        self, version: str, images: Sequence[int], near: Sequence[int], total: int, offer: str, side: str = ""
+    ) -> None:
         self.version, self.images, self.near, self.total, self.offer = version, tuple(images), tuple(near), total, offer
+        self.side = side
         parts = [f"{len(images)} by content"] if images else []
         parts += [f"{len(near)} as a near-duplicate"] if near else []
         first = ", ".join(str(one) for one in [*images, *near][:5])
@@ -25,7 +28,7 @@ class SeenImages(Exception):
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (SeenImages, (self.version, self.images, self.near, self.total, self.offer))
+        return (SeenImages, (self.version, self.images, self.near, self.total, self.offer, self.side))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def seen_among(lines: Iterable[ManifestLine]) -> Seen:
 
 
 def refuse_seen(
-    version: str, seen: Seen, outcomes: Sequence[Outcome], lines: Sequence[ManifestLine], *, offer: str
+    version: str, seen: Seen, outcomes: Sequence[Outcome], lines: Sequence[ManifestLine], *, offer: str, side: str = ""
 ) -> None:
     """Raise SeenImages when a test image, or one of its near-duplicates by today's clusters, was seen.
 
@@ -78,4 +81,4 @@ def refuse_seen(
         if one.sha256 not in seen.direct and (one.sha256 in seen.near or one.sha256 in close)
     ]
     if direct or near:
-        raise SeenImages(version, direct, near, len(outcomes), offer)
+        raise SeenImages(version, direct, near, len(outcomes), offer, side)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classifier.errors import ClassifierError
+from classifier.strict_json import to_json
 from training.augment import AugmentationError, settled
 from training.config import explained, read_config, write_config
 from training.contract import (
@@ -24,8 +26,13 @@ from training.contract import (
     VALIDATION,
     ConfigError,
     ManifestError,
+    Report,
     ReportError,
     RunConfig,
+    VariantReport,
+    report_values,
+    variants_of,
+    with_imbalance,
 )
 from training.labels import LabelsError
 from training.pictures import Pictures, PicturesError
@@ -106,6 +113,8 @@ def learn(folder: RunFolder, config: RunConfig, stop: Stop) -> str:
     data = gather(folder.manifest, pictures, config)
     folder.log(f"{len(data.labels)} labels, {len(data.train)} training and {len(data.validation)} validation images")
     start = find_start(config)
+    if config.recipe != "sweep":  # each of its trials has its own way
+        config = with_imbalance(config, config.imbalance)
     with machine_of(config) as machine:
         task = Task(config, folder, machine, data, start, stop)
         outcome = RECIPES[config.recipe](task)
@@ -120,12 +129,15 @@ def learn(folder: RunFolder, config: RunConfig, stop: Stop) -> str:
 
 def _published(task: Task, outcome: Outcome) -> str:
     """Seal the model folder, then report on it by the engine that serves."""
-    from training.evaluate import evaluate
+    from training.evaluate import evaluate, report_name
+    from training.publish import lighter_forms
 
     folder, data = task.folder, task.data
-    write_json(folder.root / "learned.json", dict(outcome.facts))
+    write_json(folder.root / "learned.json", to_json(dict(outcome.facts)))
     digest = outcome.draft.seal()
     folder.log(f"published {outcome.draft.card.name} as {digest[:12]}")
+    names = variants_of(task.config)
+    variants = lighter_forms(task, outcome.draft.card, names) if names else ()
     validation, words = None, f"published {outcome.draft.card.name}"
     for part, there in ((VALIDATION, len(data.validation) > 0), (TEST, data.has_test)):
         if not there:
@@ -141,11 +153,21 @@ def _published(task: Task, outcome: Outcome) -> str:
             device=task.config.device,
             threads=task.config.threads or None,
             validation=validation,
-            notes=[outcome.facts["start"]],
+            notes=[outcome.facts["start"], *outcome.facts.get("notes", ())],
         )
+        report = _with_tables(report, outcome, variants, folder.root / report_name(part))
         validation = report if part == VALIDATION else validation
         words = f"published {outcome.draft.card.name}: {report.metrics['accuracy'].value:.1%} of {part} right"
     return words
+
+
+def _with_tables(report: Report, outcome: Outcome, variants: tuple[VariantReport, ...], path: Path) -> Report:
+    """The report with what was tried on the way, and with the lighter forms that were made."""
+    trials = outcome.facts.get("trials", ())
+    if trials or variants:
+        report = replace(report, trials=tuple(trials), variants=variants)
+        write_json(path, report_values(report))
+    return report
 
 
 def _ended(folder: RunFolder, state: str, reason: str) -> int:

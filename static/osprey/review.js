@@ -79,7 +79,7 @@ class Review {
   }
 
   sharedWords(left) {
-    return `${count(left, "image")} left in this queue: other reviewers have them on the screen just now, or you skipped them. This page looks again by itself.`;
+    return `${count(left, "image")} left in this queue: other reviewers have them on the screen just now, you skipped them, or they are for somebody who has not read them before. This page looks again by itself.`;
   }
 
   doneWords() {

@@ -67,18 +67,20 @@ function ticks(low, high) {
   return found;
 }
 
-export function drawCurve(box, curves, lines, { share }) {
+/** `low` and `high` are for logs whose values lie far from zero; `step` is what they call an epoch. */
+export function drawCurve(box, curves, lines, { share, step: unit = "epoch", low: least = null, high: greatest = null }) {
   const drawn = lines.map(({ key, words }) => ({ key, words, points: thinned(curves.of(key)), ends: curves.of(key, "epoch") })).filter(({ points }) => points.length);
   box.closest("figure").hidden = !drawn.length;
   if (!drawn.length) return;
   const values = drawn.flatMap(({ points }) => points.map(({ y }) => y));
-  const low = share ? 0 : Math.min(0, ...values);
-  const high = share ? 1 : Math.max(...values) * 1.05 || 1;
+  const room = least === null ? 0 : (greatest - least || Math.abs(greatest) || 1) * 0.04;
+  const low = share ? 0 : least === null ? Math.min(0, ...values) : least - room;
+  const high = share ? 1 : greatest === null ? Math.max(...values) * 1.05 || 1 : greatest + room;
   const most = Math.max(curves.epochs, 1);
   const atX = (x) => LEFT + (x / most) * (WIDTH - LEFT - RIGHT);
   const atY = (y) => TOP + (1 - (y - low) / (high - low)) * (HEIGHT - TOP - BOTTOM);
   const said = drawn.map(({ words, points }) => `${words} ${points.at(-1).y.toFixed(3)}`).join(", ");
-  box.replaceChildren(s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "curve", role: "img", "aria-label": `After ${curves.points.at(-1).x.toFixed(1)} of ${most} epochs: ${said}` },
+  box.replaceChildren(s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "curve", role: "img", "aria-label": `After ${curves.points.at(-1).x.toFixed(1)} of ${most} ${unit}s: ${said}` },
     ticks(low, high).map((value) => [
       s("line", { class: "curve-line", x1: LEFT, x2: WIDTH - RIGHT, y1: atY(value), y2: atY(value) }),
       s("text", { class: "curve-text", x: LEFT - 6, y: atY(value) + 4, "text-anchor": "end", text: share ? `${Math.round(value * 100)} %` : String(value) }),
@@ -86,7 +88,7 @@ export function drawCurve(box, curves, lines, { share }) {
     ticks(0, most).filter(Number.isInteger).map((value) => s("text", { class: "curve-text", x: atX(value), y: HEIGHT - 5, "text-anchor": "middle", text: String(value) })),
     drawn.map(({ key, words, points, ends }) => [
       s("polyline", { class: `curve-of is-${key.replaceAll("_", "-")}`, points: points.map(({ x, y }) => `${atX(x).toFixed(1)},${atY(y).toFixed(1)}`).join(" ") }),
-      ends.length <= 60 ? ends.map(({ x, y, best }) => s("circle", { class: `curve-dot is-${key.replaceAll("_", "-")}${best ? " is-best" : ""}`, cx: atX(x), cy: atY(y), r: best ? 4 : 2.5 }, s("title", { text: `${words} ${y.toFixed(3)} after epoch ${x}${best ? ", best so far" : ""}` }))) : null,
+      ends.length <= 60 ? ends.map(({ x, y, best }) => s("circle", { class: `curve-dot is-${key.replaceAll("_", "-")}${best ? " is-best" : ""}`, cx: atX(x), cy: atY(y), r: best ? 4 : 2.5 }, s("title", { text: `${words} ${y.toFixed(3)} after ${unit} ${x}${best ? ", best so far" : ""}` }))) : null,
     ]),
   ));
 }

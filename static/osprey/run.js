@@ -18,7 +18,8 @@ function stateWords() {
   return STATES[run.state] ?? run.state;
 }
 
-function share({ done, of, step, steps, epoch, epochs }) {
+/** What is nought is not sent. */
+function share({ done = 0, of, step = 0, steps, epoch = 0, epochs }) {
   if (of) return done / of;
   if (steps) return step / steps;
   return epochs ? epoch / epochs : null;
@@ -26,7 +27,7 @@ function share({ done, of, step, steps, epoch, epochs }) {
 
 function progressWords(progress) {
   const parts = [progress.stage ?? "beginning"];
-  if (progress.of) parts.push(`${number(progress.done)} of ${number(progress.of)}`);
+  if (progress.of) parts.push(`${number(progress.done ?? 0)} of ${number(progress.of)}`);
   else if (progress.epoch) parts.push(`epoch ${number(progress.epoch)} of ${number(progress.epochs)}`);
   else if (progress.words) parts.push(progress.words);
   if (progress.images_per_second) parts.push(`${number(Math.round(progress.images_per_second))} images/s`);

@@ -57,7 +57,7 @@ function copyButtons() {
 /** Forms that cannot be taken back ask first; a select with data-submit sends its form. */
 function forms() {
   document.addEventListener("submit", (event) => {
-    const question = event.target.dataset.confirm;
+    const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
     // eslint-disable-next-line no-alert
     if (question && !window.confirm(question)) event.preventDefault();
   });

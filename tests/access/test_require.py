@@ -33,7 +33,7 @@ IN_A_PROJECT = {
     Action.FREEZE: ("curator", "curate", False),
     Action.VIEW_RUNS: ("viewer", "read", False),
     Action.TRAIN: ("trainer", "train", False),
-    Action.COMPARE: ("viewer", "train", False),
+    Action.COMPARE: ("trainer", "train", False),
     Action.ADD_VERSION: ("admin", "admin", False),
     Action.ACTIVATE: ("admin", "admin", False),
     Action.MANAGE_PEOPLE: ("admin", "admin", False),

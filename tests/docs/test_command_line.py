@@ -46,7 +46,10 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "models": of_django("webapp.versions", "models"),
     "import": of_django("webapp.datasets", "import_data"),
     "freeze": of_django("webapp.datasets", "freeze"),
+    "predict-again": of_django("webapp.runs", "predict_again"),
     "retrain": of_django("webapp.runs", "retrain"),
+    "evaluate": of_django("webapp.runs", "evaluate"),
+    "compare": of_django("webapp.runs", "compare"),
     "rebuild-state": of_django("webapp.reviews", "rebuild_state"),
 }
 OF_DJANGO = {"--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color"}

@@ -22,7 +22,7 @@ from webapp.projects.models import Individual
 from webapp.reviews import holds
 from webapp.reviews.agreement import agreement, kappa_of
 from webapp.reviews.audits import draw_audit
-from webapp.reviews.decide import AnnotationDraft
+from webapp.reviews.decide import AnnotationDraft, decide
 from webapp.reviews.decisions import Decision, OfImage, save_decision
 from webapp.reviews.models import Change, Finding, Hold, Review
 from webapp.reviews.next_units import next_units
@@ -229,6 +229,17 @@ def test_a_draw_is_seeded_uniform_and_settled_only_by_its_own_reading(reef: Reef
     assert Finding.objects.filter(settled_at=None).count() == 4
     undo_change(actor=reef.actor("sam"), change=change)
     assert Finding.objects.filter(settled_at=None).count() == 5
+
+
+def test_whoever_imported_labels_may_still_read_the_pictures_blind(reef: Reef) -> None:
+    image, cora = reef.image("one"), reef.actor("cora")
+    cod = [AnnotationDraft(label_key="cod")]
+    decide(actor=cora, image=image, verdict="labelled", annotations=cod, how=Review.How.IMPORTED)
+    draw_audit(actor=cora, project=reef.project, rows=rows(reef), selection={}, size=1, level="image")
+    assert names(ask(reef, "cora", "audit")) == [f"i{image.pk}"]
+    decide_on(reef, "cora", [image], "cod", queue="audit")
+    draw_audit(actor=cora, project=reef.project, rows=rows(reef), selection={}, size=1, level="image")
+    assert ask(reef, "cora", "audit") == [], "she has read it now"
 
 
 def test_an_audit_by_sequence_reads_sequences_whole(reef: Reef) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from tests.colour_versions import make_colour_version
+from tests.runs.reef import Reef, make_reef
 from training.contract import LEFT_OUT, ManifestHead, ManifestLabel, ManifestLine
 from webapp.access.actors import SYSTEM, Actor, Via
 from webapp.access.models import Membership, Role, User
@@ -59,12 +60,22 @@ class Pond:
 
 
 @pytest.fixture
-def pond(db: None, tmp_path: Path, settings: Settings) -> Pond:
+def own_folders(tmp_path: Path, settings: Settings) -> None:
+    """A data folder for this test alone."""
     settings.DATA_DIR = tmp_path
     for name in ("STORE_DIR", "VERSIONS_DIR", "RUN_DIR", "DERIVED_DIR"):
         folder = tmp_path / name.lower()
         folder.mkdir()
         setattr(settings, name, folder)
+
+
+@pytest.fixture
+def reef(db: None, own_folders: None) -> Reef:
+    return make_reef()
+
+
+@pytest.fixture
+def pond(db: None, own_folders: None, tmp_path: Path) -> Pond:
     project = Project.objects.create(slug="pond", name="Pond")
     people = {}
     for name, role in (("ada", Role.ADMIN), ("tess", Role.TRAINER), ("cora", Role.CURATOR), ("vic", Role.VIEWER)):

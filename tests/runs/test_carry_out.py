@@ -22,6 +22,7 @@ from webapp.runs.folder import folder_of
 from webapp.runs.models import Evaluation, Run, RunEvent
 from webapp.runs.process import device_lock
 from webapp.runs.queue import startable
+from webapp.runs.work_off import work_off
 from webapp.versions.activate import active_pipeline
 from webapp.versions.models import Version
 
@@ -158,11 +159,11 @@ def test_a_worker_that_was_killed_holds_nobody_up(stand_in: Pond) -> None:
 def test_a_worker_killed_after_the_last_word_loses_nothing(stand_in: Pond, monkeypatch: pytest.MonkeyPatch) -> None:
     run = stand_in.start()
 
-    def die(*args: object) -> None:
+    def die(*args: object, **more: object) -> None:
         raise SystemExit("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(carrying, "collect", die)
+        patched.setattr(carrying, "finish", die)
         with pytest.raises(SystemExit):
             carrying.carry_out(run.pk)
     Run.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -181,7 +182,7 @@ def test_one_run_at_a_time_on_a_device(stand_in: Pond) -> None:
 
 def test_runs_that_wait_are_worked_off_oldest_first(stand_in: Pond) -> None:
     runs = [stand_in.start(name) for name in ("nothing", "")]
-    carrying.work_off()
+    work_off()
     first, second = Run.objects.filter(pk__in=[run.pk for run in runs]).order_by("pk")
     assert (first.state, second.state) == (Run.State.FAILED, Run.State.DONE)
     assert first.done_at is not None and second.started_at is not None and first.done_at <= second.started_at

@@ -77,6 +77,32 @@ def test_retrain_ends_with_one_object_and_a_version_nobody_uses_yet(data: Path) 
     assert (wrong.returncode, json.loads(wrong.stdout.splitlines()[-1])["state"]) == (1, "refused")
 
 
+ACTIVATE = """
+from webapp.access.actors import OPERATOR
+from webapp.projects.models import Project
+from webapp.versions.activate import activate
+from webapp.versions.models import Version
+from webapp.versions.pipelines import make_pipeline
+project = Project.objects.get(slug="ponds")
+version = Version.objects.filter(project=project).latest("pk")
+activate(actor=OPERATOR, project=project, pipeline=make_pipeline(project=project, classifier=version))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_gate_holds_the_new_version_against_the_one_in_use(data: Path) -> None:
+    first = osprey(data, "retrain", "--project", "ponds", "--gate", '{"must_be": "better"}')
+    assert first.returncode == 0, first.stderr
+    assert "Nothing is in use yet" in json.loads(first.stdout.splitlines()[-1])["gate"]["why"][0]
+    assert osprey(data, "shell", "-c", ACTIVATE).returncode == 0
+    second = osprey(data, "retrain", "--project", "ponds", "--gate", '{"must_be": "better"}', "head_decay=0.5")
+    assert second.returncode == 3, second.stderr
+    told: dict[str, Any] = json.loads(second.stdout.splitlines()[-1])
+    assert (told["state"], told["gate"]["passed"]) == ("rejected", False)
+    assert "Too few groups: the test part has 6" in told["reason"] and told["reason"] in second.stderr
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_site_trains_what_rest_asks_for(data: Path) -> None:
@@ -97,3 +123,20 @@ def test_the_site_trains_what_rest_asks_for(data: Path) -> None:
         assert told["version"] is not None and told["report"] is not None
         heard = site.ask("GET", f"/api/v1/runs/{run['id']}/events", **token).body.decode()
         assert '"kind": "epoch"' in heard and heard.rstrip().endswith("data: {}")
+        _compares_it_with_its_start(site, told, token)
+
+
+def _compares_it_with_its_start(site: sites.Site, run: Any, token: dict[str, str]) -> None:
+    """A train worker evaluates what is missing, an io worker compares; nobody but them carries anything out."""
+    body = json.dumps({"a": run["start_version"], "b": run["version"]}).encode()
+    asked = site.ask("POST", "/api/v1/projects/ponds/comparisons", body, Content_Type="application/json", **token)
+    assert asked.status == 202, asked.body
+    address = f"/api/v1/comparisons/{asked.json()['id']}"
+
+    def ended() -> Any:
+        told = site.ask("GET", address, **token).json()
+        return told if told["state"] not in ("waiting", "leased") else None
+
+    told = sites.wait_until(ended, "the end of the comparison", 120)
+    assert (told["state"], told["reason"]) == ("done", "")
+    assert told["fixed"] > 0 == told["broken"] and told["only_b_knows"]

@@ -13,7 +13,7 @@ import pytest
 
 from tests.training.outcomes import LABELS, lines_of, manifest, outcome, pair, report, sha, side
 from training.__main__ import main
-from training.compare import OtherImages, Side, compare, pareto
+from training.compare import OtherImages, Side, compare
 from training.contract import (
     TEST,
     TRAIN,
@@ -27,7 +27,9 @@ from training.contract import (
     ReportError,
     Speed,
     comparison_values,
+    pareto,
     parse_comparison,
+    read_compared,
     report_values,
     write_outcomes,
 )
@@ -349,6 +351,29 @@ def test_the_command_refuses_with_a_sentence(tmp_path: Path, capsys: pytest.Capt
     words = [str(run_folder(tmp_path / name, name, file, rows)) for name, rows in (("old", a), ("new", b))]
     assert main(["compare", *words, "--a-trained-on", str(trained)]) == 1
     assert "old saw 3 of the 300 test images" in capsys.readouterr().err
+
+
+def test_for_programs_one_file_holds_the_comparison_with_every_image_or_the_refusal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = pair(15, 20, 0.6, 0.9)
+    file = manifest(tmp_path / "m.jsonl", lines_of(a))
+    words = [str(run_folder(tmp_path / name, name, file, rows)) for name, rows in (("old", a), ("new", b))]
+    out = tmp_path / "out.json.gz"
+    assert main(["compare", *words, "--out", str(out)]) == 0
+    assert capsys.readouterr().out == ""
+    whole = read_compared(out)
+    assert whole.comparison is not None and whole.refusal is None and len(whole.images) == 300
+    right = [(whole.labels[t], whole.labels[x], whole.labels[y]) for _, t, x, y, _, _ in whole.images]
+    assert sum(x != t == y for t, x, y in right) == whole.comparison.fixed
+    trained = manifest(tmp_path / "trained.jsonl", [replace(line, part=TRAIN) for line in lines_of(a[:3])])
+    assert main(["compare", *words, "--b-trained-on", str(trained), "--out", str(out)]) == 1
+    refusal = read_compared(out).refusal
+    assert refusal is not None and read_compared(out).comparison is None
+    assert (refusal.code, refusal.side, refusal.images, refusal.total) == ("seen-images", "b", 3, 300)
+    out.write_bytes(out.read_bytes()[:50])
+    with pytest.raises(ReportError, match="Compare the versions again"):
+        read_compared(out)
 
 
 @pytest.mark.long

@@ -21,6 +21,7 @@ from training.contract import (
     ManifestLabel,
     ManifestLine,
     ReportError,
+    follow,
     read_outcomes,
     read_report,
 )
@@ -138,7 +139,7 @@ def test_a_part_without_images_is_refused(colours: Colours) -> None:
         evaluate(model=colours.model, manifest=colours.manifest, pictures=colours.pictures, out=colours.root / "out")
 
 
-def test_the_command_writes_both_files_and_prints_the_figures(
+def test_the_command_writes_both_files_says_how_far_it_is_and_prints_the_figures(
     colours: Colours, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _ = colours.pictures
@@ -148,8 +149,11 @@ def test_the_command_writes_both_files_and_prints_the_figures(
     assert printed["images"] == 12 and printed["metrics"]["accuracy"]["value"] == 1.0
     assert {path.name for path in (colours.root / "out").iterdir()} == {
         "outcomes-validation.jsonl.gz",
+        "progress.jsonl",
         "report-validation.json",
     }
+    said = [one for _, one in follow(colours.root / "out" / "progress.jsonl")]
+    assert (said[-1].stage, said[-1].done, said[-1].of) == ("evaluating", 12, 12)
     assert main([str(word) for word in ["evaluate", colours.root, *words[2:], "--out", colours.root / "out"]]) == 1
     assert "is not a model folder" in capsys.readouterr().err
 

@@ -106,7 +106,7 @@ def test_a_run_folder_goes_in_and_a_model_folder_comes_out(run_folder: Path, col
     ended = json.loads((run_folder / "ended.json").read_text())
     assert ended["state"] == "done" and ended["exit"] == 0
     said = [read_progress(text) for text in (run_folder / "progress.jsonl").read_text().splitlines()]
-    assert sum(one.kind == "epoch" for one in said) == 5 and any(one.best for one in said)
+    assert sum(one.kind == "epoch" for one in said) == 5 * 3 and any(one.best for one in said)
 
 
 def test_the_site_takes_what_a_run_made(run_folder: Path, colour_model: Path, settings: Any, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +18,10 @@ COMPARISON_VERSION = 1
 FEWEST_GROUPS = 10
 MCNEMAR_NOTE = "assumes independent images"
 Verdict = Literal["better", "worse", "no evidence", "too few groups"]
+SEEN_IMAGES, OTHER_IMAGES, UNREADABLE = "seen-images", "other-images", "report-unreadable"
+COMPARED_FORMAT = "osprey-compared"
+Paired = tuple[int, int, int, int, float, float]
+"""An image, its truth, what a and b answered (places among the labels, '' for no answer), and how sure each was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +205,81 @@ def read_comparison(path: Path) -> Comparison:
         return parse_comparison(json.loads(path.read_text(encoding="utf-8")), origin=str(path))
     except (OSError, ValueError) as error:
         raise ReportError(f"{path} cannot be read ({error}): compare the versions again.") from error
+
+
+def pareto(points: Sequence[ParetoPoint]) -> tuple[ParetoPoint, ...]:
+    """The same points, each told whether no other is at least as good in accuracy, time and size and better in one."""
+    return tuple(replace(one, on_front=not any(_is_ahead(other, one) for other in points)) for one in points)
+
+
+def _is_ahead(other: ParetoPoint, one: ParetoPoint) -> bool:
+    pairs = (
+        (other.accuracy, one.accuracy),
+        (-other.milliseconds, -one.milliseconds),
+        (-other.size_bytes, -one.size_bytes),
+    )
+    return all(first >= second for first, second in pairs) and any(first > second for first, second in pairs)
+
+
+# ---- a comparison with every image: gzipped JSON ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no comparison. Of seen images: which side saw them, how many by content and as near-duplicates."""
+
+    code: str
+    reason: str
+    side: str = ""
+    images: int = 0
+    near: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A comparison and what both sides said of each image, or the refusal."""
+
+    comparison: Comparison | None = None
+    refusal: Refusal | None = None
+    labels: tuple[str, ...] = ()
+    images: tuple[Paired, ...] = ()
+
+
+def write_compared(path: Path, found: Compared) -> None:
+    """Write beside, then replace."""
+    values = {
+        "format": COMPARED_FORMAT,
+        "format_version": COMPARISON_VERSION,
+        "comparison": to_json(found.comparison),
+        "refusal": to_json(found.refusal),
+        "labels": found.labels,
+        "images": found.images,
+    }
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=5) as file:
+        file.write(json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
+    beside.replace(path)
+
+
+def read_compared(path: Path) -> Compared:
+    """The whole of it; raises ReportError for what is none."""
+    again = "Compare the versions again."
+    try:
+        with gzip.open(path, "rb") as file:
+            data = json.loads(file.read())
+        if (data["format"], data["format_version"]) != (COMPARED_FORMAT, COMPARISON_VERSION):
+            raise ReportError(f"{path} is no comparison of this Osprey ({data['format']}). {again}")
+        found, refusal = data["comparison"], data["refusal"]
+        images = tuple(
+            (int(image), int(truth), int(a), int(b), float(sure_a), float(sure_b))
+            for image, truth, a, b, sure_a, sure_b in data["images"]
+        )
+        return Compared(
+            comparison=None if found is None else parse_comparison(found, origin=str(path)),
+            refusal=None if refusal is None else from_json(Refusal, refusal),
+            labels=tuple(str(label) for label in data["labels"]),
+            images=images,
+        )
+    except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
+        raise ReportError(f"{path} cannot be read ({error}). {again}") from error

@@ -5,15 +5,18 @@ An unknown key, a wrong type or two settings that contradict each other are erro
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from training.contract.space import FIXED, IMBALANCE, Range, SpaceError, parse_space
+
 T = TypeVar("T")
 
-Recipe = Literal["head", "fine-tune", "two-stage"]
+Recipe = Literal["head", "fine-tune", "two-stage", "sweep"]
 StartKind = Literal["version", "pretrained", "weights", "run", "nothing"]
 
 
@@ -34,7 +37,8 @@ class RunConfig:
     recipe: Recipe = _explained(
         "fine-tune",
         "head: only the last layer, on stored embeddings, in seconds; fine-tune: the whole network, the deeper layers "
-        "more gently; two-stage: fine-tune on a balanced subset first, then on all labels with a new last layer",
+        "more gently; two-stage: fine-tune on a balanced subset first, then on all labels with a new last layer; "
+        "sweep: many settings and networks, judged by the validation part, and the best of them",
         below="What is learned",
     )
     seed: int = _explained(0, "start of all random numbers; the same seed, data and settings give the same draws")
@@ -78,10 +82,15 @@ class RunConfig:
     cutmix: float = _explained(0.0, "strength of pasting a part of one picture into another; 0: none")
     label_smoothing: float = _explained(0.0, "share of the truth given evenly to all labels, against overconfidence")
 
+    imbalance: Literal["auto", "as-set", "plain", "square-root", "balanced", "logit-adjustment"] = _explained(
+        "auto",
+        "auto: recipe head tries plain, square-root and logit-adjustment and keeps what the validation part says, the "
+        "other recipes do as the settings below say; as-set: as they say; any other goes before them",
+        below="Rare labels",
+    )
     sampler: Literal["natural", "square-root", "balanced"] = _explained(
         "natural",
         "how often images of a label are seen: as they come, by the square root of their number, or all labels alike",
-        below="Rare labels",
     )
     loss: Literal["cross-entropy", "focal"] = _explained("cross-entropy", "focal looks away from what is easy")
     focal_gamma: float = _explained(2.0, "how far focal looks away")
@@ -129,6 +138,15 @@ class RunConfig:
     patience: int = _explained(0, "epochs without a better one after which it stops; 0: never early")
     checkpoint_steps: int = _explained(200, "steps between checkpoints; one is written after every epoch as well")
 
+    sweep: str = _explained(
+        "",
+        "what is tried, as JSON: for each setting a list of values or {low, high, log}; `architecture` beside the "
+        "start's own begins from pretrained weights; empty: networks, learning rates and ways with rare labels",
+        below="Recipe sweep",
+    )
+    trials: int = _explained(12, "so many settings are tried, most of them for a part of the epochs only")
+    minutes: float = _explained(480.0, "nothing more is tried after this time; 0: no limit")
+
     device: str = _explained("auto", "auto, cpu, cuda or cuda:1", below="The machine")
     precision: Literal["auto", "f32", "bf16", "f16"] = _explained(
         "auto", "numbers inside the network while learning; auto: bf16 or f16 where the device is quick at it"
@@ -142,6 +160,9 @@ class RunConfig:
 
     name: str = _explained("", "name of the version; empty: made of architecture and recipe", below="What comes out")
     proof_images: int = _explained(100, "images on which the exported form must equal the trained one")
+    variants: str = _explained(
+        "", "also publish lighter forms, each a version of its own: int8, f16 or both; measured, not chosen"
+    )
     lower_precision: bool = _explained(True, "use bf16 in service where it loses nothing on the validation part")
 
 
@@ -216,6 +237,8 @@ def _hints() -> dict[str, Any]:
 
 
 def _checked(key: str, hint: Any, value: Any, origin: str) -> Any:
+    if key == "sweep" and isinstance(value, Mapping):
+        return json.dumps(value)
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
             raise ConfigError(f"{origin}: {key} is {value!r}; it is one of {', '.join(get_args(hint))}.")
@@ -244,12 +267,15 @@ def _from_text(key: str, hint: Any, text: str) -> Any:
         raise ConfigError(f"{key}={text}: {_KINDS[hint]} is expected.") from None
 
 
-_POSITIVE = ("epochs", "batch_size", "accumulate", "learning_rate", "min_images", "checkpoint_steps", "restart_growth")
+_POSITIVE = (
+    "epochs", "batch_size", "accumulate", "learning_rate", "min_images", "checkpoint_steps", "restart_growth",
+    "trials",
+)  # fmt: skip
 _SHARES = ("flip", "label_smoothing", "ema_decay", "lowest_rate", "dropout", "effective_beta")
 _FROM_ZERO = (
     "per_class", "mixup", "cutmix", "focal_gamma", "logit_adjustment", "weight_decay", "clip_norm", "head_epochs",
     "warmup_epochs", "restart_epochs", "patience", "threads", "workers", "input_size", "head_decay", "proof_images",
-    "first_min_images", "first_per_class",
+    "first_min_images", "first_per_class", "minutes",
 )  # fmt: skip
 
 
@@ -267,11 +293,52 @@ def _faults(config: RunConfig) -> Iterator[str]:
         yield f"start={config.start} needs architecture=NAME, any name timm knows, such as resnet18."
     if config.recipe == "head" and config.start not in ("version", "run"):
         yield "recipe=head needs the embeddings of a model folder: start=version start_from=FOLDER, or start=run."
+    if config.recipe == "sweep":
+        yield from _sweep_faults(config)
+    odd = sorted(set(variants_of(config)) - set(VARIANTS))
+    if odd:
+        yield f"variants: {odd[0]!r} is none; there are {', '.join(VARIANTS)}."
     if config.accumulate > config.batch_size:
         yield f"accumulate={config.accumulate} cuts a batch of {config.batch_size} into less than images."
 
 
+def _sweep_faults(config: RunConfig) -> Iterator[str]:
+    try:
+        space = parse_space(config.sweep)
+    except SpaceError as error:
+        yield f"sweep {error}."
+        return
+    for key, dimension in space.items():
+        if key not in _hints() or key in FIXED:
+            yield f"sweep: {key!r} is no setting that may differ between trials."
+            continue
+        if isinstance(dimension, Range):
+            if _hints()[key] not in (int, float):
+                yield f"sweep: {key} is no number, so that it needs a list of values."
+            continue
+        for value in dimension:
+            if key == "recipe" and value == "sweep":
+                yield "sweep: recipe: a sweep is not tried within a sweep."
+            try:
+                _checked(key, _hints()[key], value, "sweep")
+            except ConfigError as error:
+                yield str(error)
+
+
 _STARTS = {"version": "a model folder", "weights": "a .safetensors or .pth file", "run": "the folder of another run"}
+
+
+VARIANTS = ("int8", "f16")
+
+
+def variants_of(config: RunConfig) -> tuple[str, ...]:
+    """The lighter forms that were asked for."""
+    return tuple(dict.fromkeys(word.strip() for word in config.variants.split(",") if word.strip()))
+
+
+def with_imbalance(config: RunConfig, way: str) -> RunConfig:
+    """The config with one way of `IMBALANCE` in place of what is set; `auto` and `as-set` leave it as it is."""
+    return replace(config, **IMBALANCE[way], imbalance="as-set") if way in IMBALANCE else config
 
 
 def second_stage(config: RunConfig) -> RunConfig:

@@ -150,12 +150,48 @@ class Corrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialReport:
+    """One trial of a sweep, by the validation part. `state`: done, learned-nothing, failed; `was_chosen`: published."""
+
+    number: int
+    settings: Mapping[str, Any]
+    epochs: int
+    state: str
+    reason: str = ""
+    seconds: float = 0.0
+    loss: float | None = None
+    accuracy: float | None = None
+    balanced_accuracy: float | None = None
+    macro_f1: float | None = None
+    was_chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VariantReport:
+    """A lighter form against the f32 one, on the same validation pictures and processor.
+
+    `same` is the share of pictures with the same label; `milliseconds` is for one picture alone, the network's time.
+    """
+
+    name: str
+    pictures: int
+    accuracy: float
+    log_loss: float
+    same: float
+    milliseconds: float
+    images_per_second: float
+    bytes: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that is said of one version on one part. `metrics` are by name; see docs/training.md for each.
 
     `snapshot` is the digest of the manifest, `version` that of the model folder. `not_scored` counts images by reason.
     `unknown_labels` are labels of the truth that the version cannot answer. `before`: reliability without the
-    temperature. `notes` are sentences for people.
+    temperature. `notes` are sentences for people. `trials` are those of a sweep, `variants` the lighter forms that were
+    made, the f32 one first.
     """
 
     version: str
@@ -185,6 +221,8 @@ class Report:
     validation: Mapping[str, Measured] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    trials: tuple[TrialReport, ...] = ()
+    variants: tuple[VariantReport, ...] = ()
     format: str = REPORT_FORMAT
     format_version: int = REPORT_VERSION
 

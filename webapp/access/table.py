@@ -74,7 +74,7 @@ TABLE: dict[Action, Need] = {
     Action.FREEZE: Need(Scope.CURATE, Role.CURATOR),
     Action.VIEW_RUNS: Need(Scope.READ, Role.VIEWER),
     Action.TRAIN: Need(Scope.TRAIN, Role.TRAINER),
-    Action.COMPARE: Need(Scope.TRAIN, Role.VIEWER),
+    Action.COMPARE: Need(Scope.TRAIN, Role.TRAINER),
     Action.ADD_VERSION: Need(Scope.ADMIN, Role.ADMIN),
     Action.ACTIVATE: Need(Scope.ADMIN, Role.ADMIN),
     Action.MANAGE_PEOPLE: Need(Scope.ADMIN, Role.ADMIN),

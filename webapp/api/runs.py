@@ -68,6 +68,7 @@ class Runs(View):
             config=asked["config"],
             model=chosen_version(asked["model"]),
             when=asked["when"],
+            gate=asked["gate"],
         )
         headers = {"Location": address(request, "api-run", run.uid), "Retry-After": "2"}
         return Response(detail(run), status=202, headers=headers)

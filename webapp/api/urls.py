@@ -7,7 +7,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from webapp.api import (
     batches,
+    beside,
     classify,
+    comparisons,
     decisions,
     docs,
     events,
@@ -17,6 +19,7 @@ from webapp.api import (
     imports,
     people,
     picture_files,
+    plans,
     projects,
     queues,
     results,
@@ -28,6 +31,7 @@ from webapp.api import (
     verified,
     versions,
     visits,
+    working_heads,
 )
 from webapp.api.problems import unknown_address
 
@@ -37,6 +41,10 @@ UPLOAD = "api/v1/uploads/<uuid:uid>"
 IMAGE = "api/v1/images/<int:pk>"
 SNAPSHOT = "api/v1/snapshots/<uuid:uid>"
 RUN = "api/v1/runs/<uuid:uid>"
+PLAN = "api/v1/plans/<uuid:uid>"
+HEAD = "api/v1/working-heads/<uuid:uid>"
+BACKFILL = "api/v1/backfills/<uuid:uid>"
+COMPARISON = "api/v1/comparisons/<uuid:uid>"
 
 OF_PROJECT: list[URLPattern | URLResolver] = [
     path("labels", projects.Labels.as_view(), name="api-labels"),
@@ -58,10 +66,18 @@ OF_PROJECT: list[URLPattern | URLResolver] = [
     path("imports/forecast", imports.ImportForecast.as_view(), name="api-imports-forecast"),
     path("originals", imports.Originals.as_view(), name="api-originals"),
     path("runs", runs.Runs.as_view(), name="api-runs"),
+    path("plans", plans.Plans.as_view(), name="api-plans"),
+    path("trials", plans.Trials.as_view(), name="api-trials"),
+    path("evaluations", comparisons.Evaluations.as_view(), name="api-evaluations"),
+    path("comparisons", comparisons.Comparisons.as_view(), name="api-comparisons"),
     path("versions", versions.Versions.as_view(), name="api-versions"),
     path("pipelines", versions.Pipelines.as_view(), name="api-pipelines"),
     path("activations", versions.Activations.as_view(), name="api-activations"),
     path("activations/roll-back", versions.RollBack.as_view(), name="api-roll-back"),
+    path("beside", beside.TriedBeside.as_view(), name="api-beside"),
+    path("backfills", beside.Backfills.as_view(), name="api-backfills"),
+    path("working-heads", working_heads.WorkingHeads.as_view(), name="api-working-heads"),
+    path("suggestions/end", working_heads.EndSuggestions.as_view(), name="api-suggestions-end"),
     path("facets", queues.FacetCounts.as_view(), name="api-facets"),
     path("queues", queues.Queues.as_view(), name="api-queues"),
     path("queues/<slug:key>/next", queues.NextUnits.as_view(), name="api-queue-next"),
@@ -137,6 +153,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{RUN}/log", runs.RunLog.as_view(), name="api-run-log"),
     path(f"{RUN}/cancel", runs.CancelRun.as_view(), name="api-run-cancel"),
     path(f"{RUN}/resume", runs.ResumeRun.as_view(), name="api-run-resume"),
+    path(PLAN, plans.OnePlan.as_view(), name="api-plan"),
+    path(f"{PLAN}/run", plans.RunPlan.as_view(), name="api-plan-run"),
+    path("api/v1/trials/<uuid:uid>", plans.OneTrial.as_view(), name="api-trial"),
+    path("api/v1/evaluations/<int:pk>", comparisons.OneEvaluation.as_view(), name="api-evaluation"),
+    path(COMPARISON, comparisons.OneComparison.as_view(), name="api-comparison"),
+    path(f"{COMPARISON}/stop", comparisons.StopComparison.as_view(), name="api-comparison-stop"),
+    path(f"{COMPARISON}/gallery", comparisons.ComparisonGallery.as_view(), name="api-comparison-gallery"),
+    path(HEAD, working_heads.OneHead.as_view(), name="api-working-head"),
+    path(f"{HEAD}/accept", working_heads.AcceptHead.as_view(), name="api-working-head-accept"),
+    path(f"{HEAD}/dismiss", working_heads.DismissHead.as_view(), name="api-working-head-dismiss"),
+    path(BACKFILL, beside.OneBackfill.as_view(), name="api-backfill"),
+    path(f"{BACKFILL}/stop", beside.StopBackfill.as_view(), name="api-backfill-stop"),
     path("api/v1/versions/<int:pk>", versions.OneVersion.as_view(), name="api-version"),
     path("api/v1/tokens", people.Tokens.as_view(), name="api-tokens"),
     path("api/v1/tokens/<int:pk>", people.OneToken.as_view(), name="api-token"),

@@ -31,6 +31,7 @@ from webapp.datasets.models import Snapshot
 from webapp.images.models import Image
 from webapp.images.store import open_original
 from webapp.images.times import clock_zone, zone_of
+from webapp.predictions.live import ANSWERS
 from webapp.predictions.models import Prediction, Region
 from webapp.projects.models import Label, Project
 from webapp.projects.place_rule import PlaceRule
@@ -186,18 +187,25 @@ def _answers(ids: Sequence[int]) -> dict[int, _Answer]:
         Prediction.objects.filter(image_id__in=ids, state__in=[Prediction.State.DONE, Prediction.State.FAILED])
         .exclude(purpose=Prediction.Purpose.MEASURE)
         .select_related("pipeline__classifier", "pipeline__detector", "pipeline__external")
-        .order_by("image_id", "purpose", "done_at", "pk")
+        .order_by("image_id", "done_at", "pk")
     )
     newest: dict[int, Prediction] = {}
     for row in rows:
         held = newest.get(row.image_id)
-        if held is None or row.purpose == Prediction.Purpose.LIVE or held.purpose != Prediction.Purpose.LIVE:
+        if held is None or _rank(row) >= _rank(held):
             newest[row.image_id] = row
     regions: dict[int, list[Region]] = {}
     found = Region.objects.filter(prediction__in=list(newest.values())).select_related("label")
     for region in found.defer("scores").order_by("prediction_id", "position"):
         regions.setdefault(region.prediction_id, []).append(region)
     return {image_id: _answer(row, regions.get(row.pk, [])) for image_id, row in newest.items()}
+
+
+def _rank(row: Prediction) -> int:
+    """An answer goes before what was said beside it; that a pipeline failed when it was asked again says nothing."""
+    if row.purpose == Prediction.Purpose.HISTORY and row.state == Prediction.State.FAILED:
+        return -1
+    return int(row.purpose in ANSWERS)
 
 
 def _answer(row: Prediction, regions: Sequence[Region]) -> _Answer:

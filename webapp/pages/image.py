@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -29,7 +30,7 @@ from webapp.projects.place_rule import PlaceRule
 def image(request: HttpRequest, actor: Actor, pk: int) -> HttpResponse:
     found = image_for(actor, pk)
     said = predictions_of(found)
-    live = next((one for one in said if one.purpose == Prediction.Purpose.LIVE), None)
+    live = answer_in_force(said)
     answer = answer_json(live, list(live.regions.order_by("position"))) if live else None
     verdict = verdict_of(found)
     context = {
@@ -46,6 +47,15 @@ def image(request: HttpRequest, actor: Actor, pk: int) -> HttpResponse:
         "script": _script(request, actor, found, answer, verdict),
     }
     return render(request, "pages/image.html", context)
+
+
+def answer_in_force(said: Sequence[Prediction]) -> Prediction | None:
+    """What was recorded last, an answer or a failure; before there is any, the row that waits for one."""
+    again, live = Prediction.Purpose.HISTORY, [one for one in said if one.purpose == Prediction.Purpose.LIVE]
+    done = [one for one in said if one.purpose == again and one.state == Prediction.State.DONE]
+    settled = [one for one in [*live, *done] if one.state in (Prediction.State.DONE, Prediction.State.FAILED)]
+    newest = max(settled, key=lambda one: (one.done_at or one.created_at, one.pk), default=None)
+    return newest or (live[0] if live else None)
 
 
 def may_download(actor: Actor, image: Image) -> bool:

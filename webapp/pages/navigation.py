@@ -13,14 +13,18 @@ from webapp.access.table import Action
 from webapp.projects.models import Project
 
 MAIN = ("recognise", "project", "images", "review", "data", "snapshots", "runs", "models", "results")
-MORE = ("imports", "exports", "places")
-WORDS = {"imports": "Import", "exports": "Export", "runs": "Train", "places": "Sites"}
+MORE = ("comparisons", "imports", "exports", "places")
+WORDS = {"imports": "Import", "exports": "Export", "runs": "Train", "places": "Sites", "comparisons": "Compare"}
 BELONGS_TO = {
     "import": "imports",
     "snapshot": "snapshots",
     "snapshot-difference": "snapshots",
     "freezing": "snapshots",
     "run": "runs",
+    "comparison": "comparisons",
+    "comparison-gallery": "comparisons",
+    "trainer-logs": "runs",
+    "beside": "models",
     "visit": "places",
     "labels-table": "project",
     "home": "recognise",

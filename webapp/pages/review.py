@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime, time
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 
 from webapp.access.actors import Actor
@@ -16,11 +18,13 @@ from webapp.access.require import allowed
 from webapp.access.table import Action
 from webapp.errors import NotSignedIn
 from webapp.pages import progress
-from webapp.pages.answering import page
+from webapp.pages.answering import attempt, page
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Label, Project
 from webapp.reviews.models import Change
 from webapp.reviews.queues import queue_of
+from webapp.runs.working_heads.decide import accept_head, dismiss_head, end_suggestions, head_by_uid
+from webapp.runs.working_heads.offer import offered, sentence
 
 SLOTS = 9
 OWN = ("queue", "image")
@@ -37,10 +41,40 @@ def review(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
     context = {
         "project": project,
         "queue_name": queue_of(queue).name if queue else "",
+        "offer": _offer(actor, project),
         "narrowed": urlencode(selection).replace("&", ", ").replace("=", " "),
         "script": _script(request, actor, project) | {"queue": queue, "selection": selection},
     }
     return render(request, "pages/review.html", context)
+
+
+def _offer(actor: Actor, project: Project) -> dict[str, str] | None:
+    """A head that learned while people worked here, for those who may say yes or no."""
+    head = offered(project) if allowed(actor, Action.CURATE, project) else None
+    return {"uid": str(head.uid), "words": sentence(head)} if head is not None else None
+
+
+@page("POST")
+def accept(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
+    head = head_by_uid(actor, uid, Action.CURATE)
+    words = "It suggests within seconds. What answers calls and reports stays the same."
+    return attempt(request, reverse("review", args=[slug]), words, lambda: accept_head(actor=actor, head=head))
+
+
+@page("POST")
+def dismiss(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
+    head = head_by_uid(actor, uid, Action.CURATE)
+    words = "Suggestions stay as they are. The next head is offered after many more verdicts."
+    return attempt(request, reverse("review", args=[slug]), words, lambda: dismiss_head(actor=actor, head=head))
+
+
+@page("POST")
+def end(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
+    project = project_by_slug(actor, slug, Action.CURATE)
+    words = "Suggestions come from the version in use again."
+    return attempt(
+        request, reverse("models", args=[slug]), words, lambda: end_suggestions(actor=actor, project=project)
+    )
 
 
 def _script(request: HttpRequest, actor: Actor, project: Project) -> dict[str, Any]:

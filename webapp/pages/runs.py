@@ -15,17 +15,21 @@ from webapp.access.actors import Actor
 from webapp.access.require import allowed
 from webapp.access.table import Action
 from webapp.api.runs import chosen_snapshot, chosen_version, standing
+from webapp.datasets.freeze import newest_snapshot
 from webapp.datasets.snapshots import snapshots_of
 from webapp.errors import Invalid, NotFound, OspreyError
 from webapp.leases import UNDER_WAY
 from webapp.pages.answering import attempt, page
+from webapp.pages.plans import plans_context
 from webapp.pages.versions import versions_for
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 from webapp.runs.cancel import RESUMABLE, cancel_run, resume_run
+from webapp.runs.candidates.trial_words import in_words
+from webapp.runs.candidates.trials import known_estimate
 from webapp.runs.find import last_of_kind, report_of, run_by_uid, runs_of
 from webapp.runs.models import Run
-from webapp.runs.start import RECIPES, default_start, start_run
+from webapp.runs.start import default_start, start_run
 from webapp.versions.activate import active_pipeline
 from webapp.versions.models import Version
 from webapp.versions.pipelines import versions_of
@@ -34,8 +38,11 @@ SHOWN = 50
 RECIPE_WORDS = {
     "head": ("Quick", "Only the last layer, on what the network already sees: seconds to a minute."),
     "fine-tune": ("Thorough", "The whole network, the deeper layers more gently. Minutes to hours; a GPU helps."),
+    "sweep": ("Overnight", "Several networks and settings, judged by validation; the best is published. Hours."),
     "two-stage": ("Rare labels", "First a balanced part of the images, then all of them, so that rare labels count."),
 }
+OFFERED = ("head", "fine-tune", "sweep")
+"""On the page; the others by `./osprey retrain` and REST."""
 WHEN_WORDS = {
     "now": "as soon as the device is free",
     "tonight": "tonight, from 20:00",
@@ -60,6 +67,7 @@ def runs(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
         "works": any(row.state in UNDER_WAY for row in rows),
         "may_train": may_train,
         **(_form(project) if may_train else {}),
+        **plans_context(actor, project, may_train),
     }
     return render(request, "pages/runs.html", context)
 
@@ -103,6 +111,7 @@ def run(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpRespons
         "may_train": may_train,
         "may_activate": allowed(actor, Action.ACTIVATE, row.project),
         "settings": sorted(row.config.items()),
+        "gate": row.gate,
         "script": {
             "id": str(row.uid),
             "events": reverse("api-run-events", args=[row.uid]),
@@ -141,10 +150,12 @@ def parts_words(row: Run) -> list[tuple[str, int]]:
 
 
 def _form(project: Project) -> dict[str, Any]:
-    default = default_start(project)
+    default, newest = default_start(project), newest_snapshot(project)
+    known = known_estimate(project, newest, OFFERED[0], default) if newest is not None else None
     return {
+        "known_estimate": f"{in_words(known)} on this machine".capitalize() if known else "",
         "snapshots": snapshots_of(project)[:SHOWN],
-        "recipes": [(name, *RECIPE_WORDS[name], _took(project, name)) for name in RECIPES],
+        "recipes": [(name, *RECIPE_WORDS[name], _took(project, name)) for name in OFFERED],
         "whens": list(WHEN_WORDS.items()),
         "starts": [one for one in versions_for(project) if one.role == Version.Role.CLASSIFIER and not one.broken_at],
         "default_start": default,
@@ -177,7 +188,19 @@ def _figures(report: dict[str, Any] | None) -> dict[str, Any] | None:
         "groups": report["groups"],
         "part": report["part"],
         "notes": report.get("notes"),
+        "trials": [_trial(one) for one in report.get("trials", ())],
+        "variants": [_variant(one) for one in report.get("variants", ())],
     }
+
+
+def _trial(one: dict[str, Any]) -> dict[str, Any]:
+    """One row of what a sweep tried."""
+    settings = ", ".join(f"{key}={value}" for key, value in one["settings"].items() if value != "")
+    return {**one, "place": one["number"] + 1, "words": settings or "as the settings say"}
+
+
+def _variant(one: dict[str, Any]) -> dict[str, Any]:
+    return {**one, "megabytes": one["bytes"] / 1_000_000}
 
 
 def _shown(name: str, value: float) -> str:

@@ -21,12 +21,13 @@ from webapp.images import states
 from webapp.images.models import File, Item
 from webapp.images.store import open_original
 from webapp.predictions.live import machine_says
-from webapp.predictions.models import Prediction
+from webapp.predictions.models import Prediction, Priority
 
 State = Prediction.State
 
 ALONE_AFTER = 2
 GIVE_UP_AFTER = 3
+WAITED_FOR, IN_BACKGROUND = f"priority < {Priority.BESIDE:d}", f"priority >= {Priority.BESIDE:d}"
 ENDED_WORKER = "ended-worker"
 ENDED_WORKER_REASON = (
     "This picture ended the worker each time it was tried, so it was set aside. "
@@ -60,6 +61,8 @@ class Claim:
     works: tuple[Work, ...]
     alone: bool = False
     """The one row ended workers before: nothing else may be under way beside it."""
+    is_background: bool = False
+    """Nobody waits for these: whatever somebody waits for goes before them, even now."""
 
 
 NOTHING = Claim("", ())
@@ -85,19 +88,26 @@ def next_pipelines(limit: int, *, without: Sequence[int] = (), project_id: int |
         return list(dict.fromkeys(row[0] for row in cursor.fetchall()))
 
 
-def claim(*, limit: int, worker: str, pipelines: Sequence[int], may_be_alone: bool = True) -> Claim:
+def claim(
+    *, limit: int, worker: str, pipelines: Sequence[int], may_be_alone: bool = True, background: int = 0
+) -> Claim:
     """Lease up to `limit` waiting rows of these pipelines, most urgent first.
 
-    Rows that ended two workers come only when nothing else waits, and then one at a time.
+    Only when none of them waits, up to `background` rows that nobody waits for. Of either kind, rows that ended two
+    workers come only when no other is there, and then one at a time.
     """
     if not pipelines:
         return NOTHING
     token = secrets.token_hex(16)
-    ids = _lease(token, worker, pipelines, limit, f"attempts < {ALONE_AFTER}")
-    if ids:
-        return Claim(token, _works(ids))
-    suspect = _lease(token, worker, pipelines, 1, f"attempts >= {ALONE_AFTER}") if may_be_alone else []
-    return Claim(token, _works(suspect), alone=True) if suspect else NOTHING
+    for which, most, is_background in ((WAITED_FOR, limit, False), (IN_BACKGROUND, background, True)):
+        ids = _lease(token, worker, pipelines, most, f"{which} AND attempts < {ALONE_AFTER}") if most else []
+        if ids:
+            return Claim(token, _works(ids), is_background=is_background)
+        suspects = f"{which} AND attempts >= {ALONE_AFTER}"
+        ids = _lease(token, worker, pipelines, 1, suspects) if most and may_be_alone else []
+        if ids:
+            return Claim(token, _works(ids), alone=True, is_background=is_background)
+    return NOTHING
 
 
 def _lease(token: str, worker: str, pipelines: Sequence[int], limit: int, which: str) -> list[int]:

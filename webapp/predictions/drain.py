@@ -14,14 +14,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
 from django.conf import settings
 
-from classifier.types import Failure
+from classifier.types import Answer, Failure
 from webapp import queue
+from webapp.predictions.beside import tried_beside
 from webapp.predictions.claim import NOTHING, Claim, claim, next_pipelines, put_back, recover
 from webapp.predictions.engine_host import KEEP, EngineHost, Hosted
-from webapp.predictions.look import Looked, look_at
+from webapp.predictions.look import Kept, Looked, look_at
 from webapp.predictions.record import Result, record
+from webapp.predictions.stored import Stored, stored_vectors
 from webapp.projects.models import Project
 from webapp.versions.activate import active_pipeline
 
@@ -33,14 +36,21 @@ RECOVER_SECONDS = 2.0
 LINGER_SECONDS = 0.25
 DEAF_SECONDS = 5.0
 """Until a broker that is away is asked again for nudges."""
+BACKGROUND_SECONDS = 0.1
+"""How long a batch that nobody waits for may take: so much later at most is a call begun that comes meanwhile."""
+FIRST_BACKGROUND = 2
+TRIED_LASTS_SECONDS = 1.0
+"""Whether a candidate will want a picture too is read so often; not to know costs it a decode."""
+
+Seen = Looked | Failure | Stored
 
 
 @dataclass(frozen=True)
 class Begun:
-    """A claimed batch whose pictures are being decoded."""
+    """A claimed batch whose pictures are being decoded, those aside whose embedding is stored and enough."""
 
     claim: Claim
-    looks: tuple[Future[Looked | Failure], ...]
+    looks: tuple[Future[Looked | Failure] | Stored, ...]
 
 
 class Drainer:
@@ -60,6 +70,9 @@ class Drainer:
         self.held: set[str] = set()
         self.doing = ""
         self._is_warm = False
+        self._kept = Kept()
+        self._tried: tuple[float, set[int]] = (-TRIED_LASTS_SECONDS, set())
+        self._background = FIRST_BACKGROUND
         self._recovered_at = -RECOVER_SECONDS
         self._one_at_a_time = threading.Lock()
         self._at_rest = threading.Event()
@@ -118,6 +131,9 @@ class Drainer:
         batch = self._begin_or_rearm(deadline)
         while batch is not None:
             follows = None
+            if batch.claim.is_background:
+                with self._freeing(batch.claim):
+                    done += self._waited_for(deadline)
             if not batch.claim.alone:
                 with self._freeing(batch.claim):
                     follows = self._begin(deadline, may_be_alone=False)
@@ -127,6 +143,13 @@ class Drainer:
         if time.monotonic() >= deadline and not self.is_stopping():
             queue.rearm("gpu")
             queue.wake("gpu")
+        return done
+
+    def _waited_for(self, deadline: float) -> int:
+        """What somebody waits for, however much there is, before a batch that nobody waits for."""
+        done = 0
+        while (begun := self._begin(deadline, may_be_alone=False, background=0)) is not None:
+            done += self._finish(begun)
         return done
 
     def _begin_or_rearm(self, deadline: float) -> Begun | None:
@@ -151,21 +174,50 @@ class Drainer:
     def is_stopping(self) -> bool:
         return self.stopping.is_set() or self._should_stop()
 
-    def _begin(self, deadline: float, *, may_be_alone: bool = True) -> Begun | None:
+    def _begin(self, deadline: float, *, may_be_alone: bool = True, background: int | None = None) -> Begun | None:
         """Claim the next batch and start decoding it; None when nothing waits, time is up, or we shall stop."""
         if self._is_over(deadline):
             return None
-        held = claim(limit=settings.BATCH_SIZE, worker=self.name, pipelines=self._ready(), may_be_alone=may_be_alone)
+        held = claim(
+            limit=settings.BATCH_SIZE,
+            worker=self.name,
+            pipelines=self._ready(),
+            may_be_alone=may_be_alone,
+            background=self._background if background is None else background,
+        )
         if held is NOTHING:
             return None
         self.held.add(held.token)
         self.doing = f"{len(held.works)} pictures"
         with self._freeing(held):
-            looks = [
-                self._threads.submit(look_at, work, self._hosted(work.pipeline_id).pipeline, self._measurer)
-                for work in held.works
-            ]
-        return Begun(held, tuple(looks))
+            return Begun(held, tuple(self._looks(held)))
+
+    def _looks(self, held: Claim) -> Iterator[Future[Looked | Failure] | Stored]:
+        """Of pictures that nobody waits for, a stored embedding is enough where only the last layer is another."""
+        stored: dict[int, Stored] = {}
+        if held.is_background:
+            stored = stored_vectors(held.works, {one.pipeline_id: self._space(one.pipeline_id) for one in held.works})
+        tried = set() if held.is_background else self._tried_beside()
+        for work in held.works:
+            known = stored.get(work.prediction_id)
+            yield known or self._threads.submit(
+                look_at,
+                work,
+                self._hosted(work.pipeline_id).pipeline,
+                self._measurer,
+                self._kept,
+                keep=work.project_id in tried,
+            )
+
+    def _tried_beside(self) -> set[int]:
+        if time.monotonic() - self._tried[0] > TRIED_LASTS_SECONDS:
+            self._tried = (time.monotonic(), tried_beside())
+        return self._tried[1]
+
+    def _space(self, pipeline_id: int) -> str:
+        """Whose embeddings this pipeline can answer from; nothing where it needs the picture."""
+        hosted = self._hosted(pipeline_id)
+        return hosted.names.space if self.host.last_layer(pipeline_id) is not None else ""
 
     def _ready(self) -> list[int]:
         """Loaded pipelines that rows wait for, no more than stay loaded together; each that fails is looked past."""
@@ -183,8 +235,12 @@ class Drainer:
 
     def _finish(self, begun: Begun) -> int:
         with self._freeing(begun.claim):
-            looked = [future.result() for future in begun.looks]
+            looked = [look if isinstance(look, Stored) else look.result() for look in begun.looks]
+            began = time.monotonic()
             results = self._recognise(begun.claim, looked)
+            if begun.claim.is_background and results:
+                each = max((time.monotonic() - began) / len(results), 1e-4)
+                self._background = max(1, min(int(BACKGROUND_SECONDS / each), settings.BATCH_SIZE))
             pipelines = {result.work.pipeline_id for result in results}
             record(
                 held=begun.claim,
@@ -212,21 +268,31 @@ class Drainer:
         self.held.discard(held.token)
         self.doing = ""
 
-    def _recognise(self, held: Claim, looked: list[Looked | Failure]) -> list[Result]:
+    def _recognise(self, held: Claim, looked: list[Seen]) -> list[Result]:
         results: dict[int, Result] = {}
-        groups: dict[int, list[int]] = defaultdict(list)
+        groups: dict[tuple[int, bool], list[int]] = defaultdict(list)
         for index, (work, look) in enumerate(zip(held.works, looked, strict=True)):
             if isinstance(look, Failure):
                 results[index] = Result(work, look)
             else:
-                groups[work.pipeline_id].append(index)
-        for pipeline_id, indexes in groups.items():
-            ready = [look for look in (looked[index] for index in indexes) if isinstance(look, Looked)]
-            answers = self._hosted(pipeline_id).pipeline.recognise_prepared([look.prepared for look in ready])
-            for index, look, answer in zip(indexes, ready, answers, strict=True):
-                measures = look.measures.result() if look.measures else None
-                results[index] = Result(held.works[index], answer, measures)
+                groups[(work.pipeline_id, isinstance(look, Stored))].append(index)
+        for (pipeline_id, _), indexes in groups.items():
+            begun = time.perf_counter()
+            answers, is_timed = self._answers(pipeline_id, [looked[index] for index in indexes])
+            each = 1000 * (time.perf_counter() - begun) / len(indexes) if is_timed else None
+            for index, answer in zip(indexes, answers, strict=True):
+                look = looked[index]
+                measures = look.measures.result() if isinstance(look, Looked) and look.measures else None
+                results[index] = Result(held.works[index], answer, measures, each)
         return [results[index] for index in sorted(results)]
+
+    def _answers(self, pipeline_id: int, looked: list[Seen]) -> tuple[list[Answer | Failure], bool]:
+        """Answers, and whether the time they took is that of the whole network. All are of one kind."""
+        pipeline, layer = self._hosted(pipeline_id).pipeline, self.host.last_layer(pipeline_id)
+        vectors = [look.vector for look in looked if isinstance(look, Stored)]
+        if vectors and layer is not None:
+            return pipeline.recognise_embedded(layer(np.stack(vectors).astype(np.float32))), False
+        return pipeline.recognise_prepared([look.prepared for look in looked if isinstance(look, Looked)]), True
 
     def stop(self) -> None:
         """Finish the batch in hand, claim no more."""

@@ -13,6 +13,7 @@ from django.db import DatabaseError
 
 from classifier.engine import LoadedPipeline, load_pipeline
 from classifier.errors import ModelError
+from classifier.last_layer import LastLayer, read_last_layer
 from classifier.types import PipelineSpec
 from webapp.predictions.record import Names
 from webapp.projects.models import Label
@@ -40,6 +41,7 @@ class EngineHost:
     def __init__(self) -> None:
         self._hosted: OrderedDict[int, Hosted] = OrderedDict()
         self._failed: dict[int, float] = {}
+        self._last_layers: dict[int, LastLayer | None] = {}
         self.problem = ""
 
     def get(self, pipeline_id: int) -> Hosted | None:
@@ -48,6 +50,15 @@ class EngineHost:
             self._hosted.move_to_end(pipeline_id)
             return self._hosted[pipeline_id]
         return None if self._failed_lately(pipeline_id) else self._load(pipeline_id)
+
+    def last_layer(self, pipeline_id: int) -> LastLayer | None:
+        """What turns stored embeddings into answers of a loaded pipeline, where it is no more than that."""
+        if pipeline_id not in self._last_layers:
+            spec = self._hosted[pipeline_id].pipeline.spec
+            alone = spec.classifier if spec.detector is None and spec.identifier is None else None
+            card = self._hosted[pipeline_id].pipeline.stages["classifier"].card if alone else None
+            self._last_layers[pipeline_id] = read_last_layer(alone, card) if alone and card else None
+        return self._last_layers[pipeline_id]
 
     def unusable(self) -> list[int]:
         """Pipelines that failed to load a moment ago."""
@@ -80,7 +91,8 @@ class EngineHost:
         hosted = Hosted(pipeline, _names(row, pipeline))
         self._hosted[pipeline_id] = hosted
         while len(self._hosted) > KEEP:
-            self._hosted.popitem(last=False)
+            gone, _ = self._hosted.popitem(last=False)
+            self._last_layers.pop(gone, None)
         return hosted
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from classifier.types import Failure
 from webapp.images import states
@@ -29,7 +29,7 @@ from webapp.predictions.claim import Work, extend
 from webapp.predictions.drain import Drainer
 from webapp.predictions.look import Measures, measure
 from webapp.predictions.measures import write_measures
-from webapp.predictions.models import Prediction
+from webapp.predictions.models import Prediction, Priority
 from webapp.projects.models import Project
 from webapp.rows import read_rows, update_rows
 
@@ -117,27 +117,36 @@ def finish_waiting(*, project: Project, progress: Progress | None = None) -> int
     Other workers may take a part. Raises Stuck when nothing goes on for ten minutes.
     """
     catch_up(project.pk)
-    if not _left(project):
+    return _finish(project, Q(priority__lt=Priority.BESIDE), progress)
+
+
+def finish_background(*, project: Project, progress: Progress | None = None) -> int:
+    """The same until nothing at all waits, history included."""
+    return _finish(project, Q(), progress)
+
+
+def _finish(project: Project, which: Q, progress: Progress | None) -> int:
+    if not _left(project, which):
         return 0
     drainer = Drainer(f"command@{socket.gethostname()}:{os.getpid()}", project_id=project.pk)
     try:
         with _leases_kept(drainer):
-            return _drain_all(drainer, project, progress)
+            return _drain_all(drainer, project, which, progress)
     finally:
         drainer.close()
 
 
-def _left(project: Project) -> int:
+def _left(project: Project, which: Q) -> int:
     # By pipeline, which the index knows, and each pipeline belongs to one project.
-    return Prediction.objects.filter(pipeline__project=project, state__in=WAITING).count()
+    return Prediction.objects.filter(which, pipeline__project=project, state__in=WAITING).count()
 
 
-def _drain_all(drainer: Drainer, project: Project, progress: Progress | None) -> int:
-    total = left = _left(project)
+def _drain_all(drainer: Drainer, project: Project, which: Q, progress: Progress | None) -> int:
+    total = left = _left(project, which)
     moved_at = time.monotonic()
     while left:
         done = drainer.drain()
-        before, left = left, _left(project)
+        before, left = left, _left(project, which)
         if done or left != before:
             moved_at = time.monotonic()
         elif time.monotonic() - moved_at > STUCK_SECONDS:

@@ -110,14 +110,17 @@ def waiting_calls() -> int:
 
 
 def queue_depth() -> dict[str, Any]:
+    """What somebody waits for; `background` is what nobody does: beside, and history."""
+    background = Q(priority__gte=Priority.BESIDE)
     waiting = Prediction.objects.filter(state__in=[Prediction.State.PENDING, Prediction.State.LEASED]).aggregate(
-        pending=Count("pk", filter=Q(state=Prediction.State.PENDING)),
-        leased=Count("pk", filter=Q(state=Prediction.State.LEASED)),
-        oldest=Min("created_at"),
+        pending=Count("pk", filter=Q(state=Prediction.State.PENDING) & ~background),
+        leased=Count("pk", filter=Q(state=Prediction.State.LEASED) & ~background),
+        background=Count("pk", filter=background),
+        oldest=Min("created_at", filter=~background),
     )
-    oldest = waiting["oldest"]
+    oldest = waiting.pop("oldest")
     age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
-    return {"pending": waiting["pending"], "leased": waiting["leased"], "oldest_seconds": round(age, 1)}
+    return {**waiting, "oldest_seconds": round(age, 1)}
 
 
 def _broken(problems: list[str]) -> list[dict[str, Any]]:

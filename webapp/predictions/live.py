@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 
 from webapp.images.states import MachineSays
 from webapp.predictions.models import Prediction
@@ -13,18 +13,25 @@ State = Prediction.State
 Purpose = Prediction.Purpose
 
 
-def machine_says(image_ids: Sequence[int]) -> dict[int, MachineSays]:
-    """By image: the live prediction that was recorded last, an answer or a failure. Images without one are left out.
+ANSWERS = (Purpose.LIVE, Purpose.HISTORY)
+"""What counts as the machine's answer: given when the image came, or when the pipeline in use was asked again."""
 
-    A picture that no model was asked about, since the project has none, can still have failed to be read.
+
+def machine_says(image_ids: Sequence[int]) -> dict[int, MachineSays]:
+    """By image: what was recorded last, an answer or, where none came after it, a failure. Others are left out.
+
+    A picture that no model was asked about, since the project has none, can still have failed to be read. That a
+    pipeline failed when it was asked again says nothing: the answer before stands.
     """
     rows = (
         Prediction.objects.filter(
             Q(purpose=Purpose.LIVE, state__in=[State.DONE, State.FAILED])
+            | Q(purpose=Purpose.HISTORY, state=State.DONE)
             | Q(purpose=Purpose.MEASURE, state=State.FAILED),
             image_id__in=image_ids,
         )
-        .order_by("image_id", "-purpose", F("done_at").asc(nulls_first=True), "pk")
+        .annotate(turn=Case(When(purpose=Purpose.MEASURE, then=Value(0)), default=Value(1)))
+        .order_by("image_id", "turn", F("done_at").asc(nulls_first=True), "pk")
         .values_list("image_id", "state", "label_id", "label__merged_into_id", "score", "code")
     )
     said: dict[int, MachineSays] = {}
@@ -32,3 +39,9 @@ def machine_says(image_ids: Sequence[int]) -> dict[int, MachineSays]:
         label = merged_into_id or label_id
         said[image_id] = MachineSays(failure=code) if state == State.FAILED else MachineSays(label, score)
     return said
+
+
+def answers(image_ids: Sequence[int]) -> dict[int, Prediction]:
+    """By image, the answer that was recorded last; images without one are left out."""
+    rows = Prediction.objects.filter(image_id__in=image_ids, purpose__in=ANSWERS, state=State.DONE)
+    return {row.image_id: row for row in rows.order_by("done_at", "pk")}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 SMALL = 256
 SMALL_NAME = f"{SMALL}.jpg"
+KEPT = 16
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,44 @@ class Looked:
     measures: Future[Measures] | None
 
 
-def look_at(work: Work, pipeline: LoadedPipeline, beside: Executor) -> Looked | Failure:
+class Kept:
+    """A few pictures just decoded, for a pipeline that is tried beside and asked about them next. For many threads."""
+
+    def __init__(self, most: int = KEPT) -> None:
+        self._most = most
+        self._pictures: OrderedDict[tuple[str, int], Decoded] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, sha256: str, side: int, decoded: Decoded) -> None:
+        with self._lock:
+            self._pictures[(sha256, side)] = decoded
+            while len(self._pictures) > self._most:
+                self._pictures.popitem(last=False)
+
+    def take(self, sha256: str, side: int) -> Decoded | None:
+        """Only one of exactly this side: a picture decoded otherwise has other pixels, and might get another answer."""
+        with self._lock:
+            return self._pictures.pop((sha256, side), None)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+
+def look_at(
+    work: Work, pipeline: LoadedPipeline, beside: Executor, kept: Kept, *, keep: bool = False
+) -> Looked | Failure:
     """Decode and prepare one picture; it is measured `beside`, while the network already runs.
 
-    Runs in a thread. What is wrong with the picture is a value.
+    Runs in a thread. What is wrong with the picture is a value. With `keep` it is wanted once more soon.
     """
-    path = Path(work.path)
+    path, side = Path(work.path), max(pipeline.at_least, SMALL)
     with _failing() as failures:
-        _check_original(work, path)
-        decoded = decode(path, at_least=max(pipeline.at_least, SMALL))
+        decoded = kept.take(work.sha256, side)
+        if decoded is None:
+            _check_original(work, path)
+            decoded = decode(path, at_least=side)
+        if keep:
+            kept.keep(work.sha256, side, decoded)
         measures = None if work.is_measured else beside.submit(_measure, work, path, decoded)
         return Looked(pipeline.prepare(decoded), measures)
     return failures[0]

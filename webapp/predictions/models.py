@@ -24,6 +24,7 @@ class Priority(models.IntegerChoices):
     CALL = 0, "a call waits for it"
     INTERACTIVE = 10, "a person watches"
     BULK = 50, "bulk"
+    BESIDE = 70, "beside"  # from here on nobody waits: worked on only while nothing above is there
     HISTORY = 90, "history"
 
 
@@ -60,6 +61,7 @@ class Prediction(models.Model):
     score = models.FloatField(null=True, blank=True)
     counts = models.JSONField(default=dict, blank=True)
     worker = models.CharField(max_length=120, blank=True)
+    milliseconds = models.FloatField(null=True, blank=True, help_text="In the networks, of its share of the batch")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     done_at = models.DateTimeField(null=True, blank=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,8 +14,9 @@ from classifier.types import Answer, Failure
 from webapp import events
 from webapp.images import originals, states
 from webapp.images.models import Item
+from webapp.predictions.beside import ask_beside
 from webapp.predictions.claim import Claim, Work
-from webapp.predictions.live import machine_says
+from webapp.predictions.live import ANSWERS, machine_says
 from webapp.predictions.look import Measures
 from webapp.predictions.measures import write_measures
 from webapp.predictions.models import WORTH_A_TRY, Embedding, Prediction, Region
@@ -28,11 +30,14 @@ SETTLING = (Purpose.LIVE, Purpose.MEASURE)
 
 @dataclass(frozen=True)
 class Result:
-    """One prediction's outcome. `measures` is there the first time an image is decoded."""
+    """One prediction's outcome. `measures` is there the first time an image is decoded.
+
+    `milliseconds`: in the networks, its share of the batch; None where they were spared."""
 
     work: Work
     answer: Answer | Failure
     measures: Measures | None = None
+    milliseconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,19 @@ def record(*, held: Claim, results: Sequence[Result], names: Mapping[int, Names]
         measured = write_measures((one.work, one.measures) for one in kept if one.measures is not None)
         _write_states(kept, names, measured)
         _note_missing(kept)
+        _ask_beside(kept)
         news = _settle_items(kept)
     events.publish_all({events.DONE: [result.work.prediction_id for result in kept], **news})
+
+
+def _ask_beside(kept: Sequence[Result]) -> None:
+    answered: dict[int, list[int]] = defaultdict(list)
+    live: dict[int, set[int]] = defaultdict(set)
+    for result in kept:
+        if result.work.purpose == Purpose.LIVE and isinstance(result.answer, Answer):
+            answered[result.work.project_id].append(result.work.image_id)
+            live[result.work.project_id].add(result.work.pipeline_id)
+    ask_beside(answered, live)
 
 
 def _note_missing(kept: Sequence[Result]) -> None:
@@ -85,6 +101,7 @@ def _write_predictions(kept: Sequence[Result], names: Mapping[int, Names]) -> No
     rows = []
     for result in kept:
         row = Prediction(pk=result.work.prediction_id, lease_token="", lease_until=None, done_at=now)
+        row.milliseconds = result.milliseconds
         if isinstance(result.answer, Failure):
             row.state, row.code, row.reason = State.FAILED, result.answer.code, result.answer.reason
         elif result.work.purpose == Purpose.MEASURE:
@@ -99,6 +116,7 @@ def _write_predictions(kept: Sequence[Result], names: Mapping[int, Names]) -> No
 
 OUTCOME_COLUMNS = (
     "state", "code", "reason", "label_id", "label_key", "score", "counts", "lease_token", "lease_until", "done_at",
+    "milliseconds",
 )  # fmt: skip
 
 
@@ -158,9 +176,11 @@ def _write_states(kept: Sequence[Result], names: Mapping[int, Names], measured: 
         known = machine_says(only_measured)
         said = {image_id: known.get(image_id, states.MachineSays()) for image_id in only_measured}
     for result in kept:
-        if result.work.purpose != Purpose.LIVE:
+        if result.work.purpose not in ANSWERS:
             continue
         if isinstance(result.answer, Failure):
+            if result.work.purpose == Purpose.HISTORY:
+                continue  # the answer before stands
             said[result.work.image_id] = states.MachineSays(failure=result.answer.code)
         else:
             label_id = names[result.work.pipeline_id].labels.get(result.answer.label)

@@ -20,12 +20,11 @@ from webapp.predictions.models import Prediction
 from webapp.projects.models import Project
 from webapp.reviews import drafts, findings, standing
 from webapp.reviews.drafts import AnnotationDraft
-from webapp.reviews.models import Annotation, Change, Review
+from webapp.reviews.models import NOT_A_PERSONS, Annotation, Change, Review
 
 __all__ = ["AnnotationDraft", "decide", "decide_many"]
 
 MOST_IMAGES = 10_000
-NOT_A_PERSONS = (Review.How.RULE, Review.How.IMPORTED)
 
 
 @dataclass(frozen=True)

@@ -189,8 +189,7 @@ def _shown(decision: Decision, queue: queues.Queue | None) -> str:
 
 
 def _own(actor: Actor, ids: Sequence[int]) -> bool:
-    own = Review.objects.filter(image_id__in=ids, reviewer=actor.user, undone_by=None)
-    return own.exclude(verdict=Review.Verdict.WITHDRAWN).exists()
+    return actor.user is not None and queues.readings_of(actor.user).filter(image_id__in=ids).exists()
 
 
 def _seen(decision: Decision, ids: Sequence[int]) -> dict[int, Prediction]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from webapp.images.models import Image
+from webapp.predictions.live import ANSWERS
 from webapp.predictions.models import Prediction
 from webapp.reviews.models import Review
 from webapp.reviews.standing import standing_reviews
@@ -62,7 +63,7 @@ def _predictions(image: Image) -> list[Entry]:
         .order_by("-pk")
     )
     newest = max(
-        (one for one in predictions if one.purpose == Prediction.Purpose.LIVE),
+        (one for one in predictions if _counts(one)),
         key=lambda one: (one.done_at or one.created_at, one.pk),
         default=None,
     )
@@ -76,6 +77,12 @@ def _predictions(image: Image) -> list[Entry]:
         )
         for prediction in predictions
     ]
+
+
+def _counts(prediction: Prediction) -> bool:
+    """As `machine_says` has it: a pipeline that failed when it was asked again said nothing."""
+    is_again = prediction.purpose == Prediction.Purpose.HISTORY
+    return prediction.purpose in ANSWERS and not (is_again and prediction.state == Prediction.State.FAILED)
 
 
 def _who(review: Review) -> str:

@@ -250,3 +250,7 @@ class Hold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reviewer} holds {self.unit}"
+
+
+NOT_A_PERSONS = (Review.How.RULE, Review.How.IMPORTED)
+"""Verdicts of which nobody knows that a person looked at the picture."""

@@ -13,7 +13,7 @@ from webapp.images.facets import count_of
 from webapp.images.models import ImageState
 from webapp.projects.models import Label, Project
 from webapp.reviews.holds import Taken
-from webapp.reviews.models import Finding, Review
+from webapp.reviews.models import NOT_A_PERSONS, Finding, Review
 
 Kind = Finding.Kind
 ReviewState = ImageState.ReviewState
@@ -174,12 +174,16 @@ def open_findings(project: Project, queue: Queue) -> QuerySet[Finding]:
 def _finding_rows(project: Project, queue: Queue, reviewer: User, within: Rows | None) -> QuerySet[Finding]:
     rows = open_findings(project, queue).filter(image__state__isnull=False)
     if queue.is_blind:
-        # Whoever said something of an image before cannot read it blind.
-        own = Review.objects.filter(image_id=OuterRef("image_id"), reviewer=reviewer, undone_by=None)
-        rows = rows.filter(~Exists(own.exclude(verdict=Review.Verdict.WITHDRAWN)))
+        rows = rows.filter(~Exists(readings_of(reviewer).filter(image_id=OuterRef("image_id"))))
     if within is not None:
         rows = rows.filter(image_id__in=within.order_by().values("pk"))
     return rows.order_by("-score", "image_id")
+
+
+def readings_of(reviewer: User) -> QuerySet[Review]:
+    """Verdicts of one who looked and cannot read blind again. Whoever imported labels has seen no picture."""
+    own = Review.objects.filter(reviewer=reviewer, undone_by=None).exclude(verdict=Review.Verdict.WITHDRAWN)
+    return own.exclude(how__in=NOT_A_PERSONS)
 
 
 def drawn(project: Project, queue: Queue, image_ids: Sequence[int]) -> dict[int, Finding]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from webapp.images.models import ImageState
 from webapp.predictions.answer import words_of
+from webapp.predictions.live import answers
 from webapp.predictions.models import Prediction, Region
 from webapp.projects.models import Label, Project
 from webapp.reviews import why
@@ -15,6 +16,8 @@ from webapp.reviews.models import Finding
 from webapp.reviews.pooling import MOST_FRAMES, Frame, Pooled, pool, read_scores
 from webapp.reviews.queues import Candidate, Queue
 from webapp.reviews.said import VerdictSaid, label_now, verdicts_said
+from webapp.versions.activate import active_pipeline_id
+from webapp.versions.models import Activation
 
 MOST_SHOWN = 500
 MODEL, OTHER_LABELS = "The model says", "The other labels say"
@@ -59,7 +62,7 @@ def units_of(project: Project, queue: Queue, chosen: Mapping[str, Candidate]) ->
     """The units in the order given."""
     states = _states(project, chosen)
     ids = [state.pk for some in states.values() for state in some]
-    predictions = _predictions(ids)
+    predictions = _predictions(project, ids)
     regions = _regions([prediction.pk for prediction in predictions.values()])
     reviewed = [
         state.pk
@@ -142,12 +145,14 @@ def _states(project: Project, chosen: Mapping[str, Candidate]) -> dict[str, list
     return found
 
 
-def _predictions(image_ids: Sequence[int]) -> dict[int, Prediction]:
-    """The live answer to each image that was recorded last."""
-    rows = Prediction.objects.filter(
-        image_id__in=image_ids, purpose=Prediction.Purpose.LIVE, state=Prediction.State.DONE
-    )
-    return {row.image_id: row for row in rows.order_by("done_at", "pk")}
+def _predictions(project: Project, image_ids: Sequence[int]) -> dict[int, Prediction]:
+    """The answer to each image that was recorded last; where a head suggests, what that says instead."""
+    found = answers(image_ids)
+    suggests = active_pipeline_id(project.pk, Activation.Slot.SUGGEST)
+    if suggests is not None:
+        said = Prediction.objects.filter(image_id__in=image_ids, pipeline=suggests, state=Prediction.State.DONE)
+        found |= {row.image_id: row for row in said.order_by("pk")}
+    return found
 
 
 def _regions(prediction_ids: Sequence[int]) -> dict[int, list[Region]]:

@@ -12,7 +12,7 @@ from webapp.access.require import require
 from webapp.access.table import Action
 from webapp.errors import Conflict
 from webapp.runs.models import Run
-from webapp.runs.start import TASK
+from webapp.runs.queue import TASK
 
 RESUMABLE = (Run.State.CANCELLED, Run.State.FAILED)
 

@@ -26,12 +26,13 @@ from training.contract import (
 )
 from webapp import leases
 from webapp.errors import OspreyError
-from webapp.runs.collect import collect
+from webapp.runs.comparing.command import Stopped
+from webapp.runs.finish import finish
 from webapp.runs.folder import ENDED, MODEL, clear, folder_of, write_folder
 from webapp.runs.follow import Follower
 from webapp.runs.models import Run
 from webapp.runs.process import TRAINING, StillThere, Training, device_lock, training
-from webapp.runs.queue import recognition_waits, startable
+from webapp.runs.queue import recognition_waits
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +53,6 @@ def quiet(words: str) -> None:
     """Nobody listens."""
 
 
-def work_off(*, should_stop: Callable[[], bool] = never) -> None:
-    """Runs that wait, one after the other, until none is left that this machine may begin."""
-    while not should_stop():
-        run = startable().first()
-        if run is None or carry_out(run.pk, should_stop=should_stop) is None:
-            return
-
-
 def carry_out(run_id: int, *, should_stop: Callable[[], bool] = never, say: Words = quiet) -> Run | None:
     """Train, publish and end one run, or as much of it as there is time for; None when it is not to be had here."""
     with device_lock() as is_free:
@@ -71,6 +64,8 @@ def carry_out(run_id: int, *, should_stop: Callable[[], bool] = never, say: Word
                 _train(row, should_stop, say)
         except leases.LeaseLost:
             log.info("%s was cancelled, or goes on elsewhere", row)
+        except Stopped:  # while its gate was at work
+            leases.release(row)
         except OspreyError as error:
             _fail(row, error.code, error.what)
         except (ConfigError, ManifestError, OSError, ValueError, StillThere) as error:
@@ -83,7 +78,7 @@ def _lease(run_id: int) -> Run | None:
     begun = {"started_at": Coalesce("started_at", Now()), "host": socket.gethostname()}
     if not leases.take(leases.free(Run.objects.all()), run_id, **begun):
         return None
-    joined = ("project", "snapshot__project", "start_version", "started_by")
+    joined = ("project", "snapshot__project", "start_version", "started_by", "plan__by")
     row = Run.objects.select_related(*joined).get(pk=run_id)
     if leases.is_worn_out(row):
         _fail(row, ENDED_WORKER, _worn_out(row))
@@ -103,8 +98,7 @@ def _train(row: Run, should_stop: Callable[[], bool], say: Words) -> None:
     folder = folder_of(row)
     if _was_published(folder):  # its worker ended between the last word of the training and the rows
         Follower(row, folder).read()
-        collect(row, folder)
-        clear(row)
+        finish(row, folder, should_stop=should_stop)
         return
     write_folder(row)
     leases.renew(row, reason="")
@@ -114,7 +108,7 @@ def _train(row: Run, should_stop: Callable[[], bool], say: Words) -> None:
         status = process.stop() if why else process.poll()
         follower.read()
     leases.renew(row, **_said(follower))
-    _settle(row, folder, status or 0, why, follower)
+    _settle(row, folder, status or 0, why, follower, should_stop)
 
 
 def _look_after(row: Run, process: Training, follower: Follower, should_stop: Callable[[], bool], say: Words) -> str:
@@ -137,12 +131,11 @@ def _look_after(row: Run, process: Training, follower: Follower, should_stop: Ca
     return ""
 
 
-def _settle(row: Run, folder: Path, status: int, why: str, follower: Follower) -> None:
+def _settle(row: Run, folder: Path, status: int, why: str, follower: Follower, should_stop: Callable[[], bool]) -> None:
     """What the exit status means for the row."""
     ended = _ended(folder)
     if status == EXIT_STATUS[DONE]:
-        collect(row, folder)
-        clear(row)
+        finish(row, folder, should_stop=should_stop)
     elif why:
         # Only a run that gave way pauses: one whose worker stops is to be had at once.
         leases.release(row, reason=why if row.when == "idle" else "")

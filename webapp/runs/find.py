@@ -16,18 +16,18 @@ from webapp.projects.models import Project
 from webapp.runs.models import Evaluation, Run, RunEvent
 
 MOST_EVENTS = 4000
+JOINED = ("project", "snapshot", "start_version", "version", "started_by", "plan")
 
 
 def runs_of(project: Project) -> QuerySet[Run]:
     """Newest first, without their logs."""
     rows = Run.objects.filter(project=project).defer("log")
-    return rows.select_related("project", "snapshot", "start_version", "version", "started_by").order_by("-pk")
+    return rows.select_related(*JOINED).order_by("-pk")
 
 
 def run_by_uid(actor: Actor, uid: UUID | str, action: Action = Action.VIEW_RUNS) -> Run:
     """The run, if `actor` may do `action` there; NotFound where the project is hidden."""
-    joined = ("project", "snapshot", "start_version", "version", "started_by")
-    run = Run.objects.select_related(*joined).filter(uid=uid).first()
+    run = Run.objects.select_related(*JOINED).filter(uid=uid).first()
     if run is None or not allowed(actor, Action.VIEW_PROJECT, run.project):
         raise NotFound(f"There is no run {uid} that you may see.")
     require(actor, action, run.project)

@@ -17,14 +17,15 @@ from webapp.datasets import manifest
 from webapp.images.models import File
 from webapp.images.store import ENDINGS
 from webapp.runs.models import Run
-from webapp.runs.stored_vectors import write_embeddings
 from webapp.versions.fetch import folder_of as folder_of_version
 
 FOLDER = "runs"
 CONFIG, MANIFEST, PICTURES, EMBEDDINGS = "config.yaml", "manifest.jsonl.gz", "pictures.json", "embeddings.npz"
 PROGRESS, ENDED, MODEL = "progress.jsonl", "ended.json", "model"
-CHECKPOINT, CACHE = "checkpoint", "cache"
-OF_USE_WHILE_IT_LEARNS = (CHECKPOINT, CACHE, MODEL, EMBEDDINGS, ".model-making")
+CHECKPOINT, CACHE, VARIANTS = "checkpoint", "cache", "variants"
+OF_USE_WHILE_IT_LEARNS = (CHECKPOINT, CACHE, MODEL, VARIANTS, EMBEDDINGS, ".model-making", "first-stage", "sweep")
+ON_EMBEDDINGS = ("head", "sweep")
+"""Recipes that read what the start sees in each image."""
 
 
 def folder_of(run: Run) -> Path:
@@ -39,14 +40,16 @@ def report_name(part: str) -> str:
     return "report.json" if part == TEST else f"report-{part}.json"
 
 
-def write_folder(run: Run) -> Path:
+def write_folder(run: Run, folder: Path | None = None) -> Path:
     """Everything the process reads; done again whenever the run is taken up, since the store may have changed."""
-    folder = folder_of(run)
+    folder = folder or folder_of(run)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _link(manifest.path_of(run.snapshot), folder / MANIFEST)
+    link(manifest.path_of(run.snapshot), folder / MANIFEST)
     _write(folder / CONFIG, yaml.safe_dump(_resolved(run), sort_keys=False, allow_unicode=True))
-    _write(folder / PICTURES, json.dumps(_pictures(run)))
-    if run.start_version is not None and run.recipe == "head" and not (folder / EMBEDDINGS).exists():
+    _write(folder / PICTURES, json.dumps(pictures_of(run.project_id)))
+    from webapp.runs.stored_vectors import write_embeddings  # numpy, which the web process does without
+
+    if run.start_version is not None and run.recipe in ON_EMBEDDINGS and not (folder / EMBEDDINGS).exists():
         write_embeddings(run.snapshot, run.start_version, folder / EMBEDDINGS)
     (folder / ENDED).unlink(missing_ok=True)
     return folder
@@ -79,14 +82,14 @@ def _resolved(run: Run) -> dict[str, Any]:
     return as_values(parse_config(asked, origin="the run"))
 
 
-def _pictures(run: Run) -> Mapping[str, Any]:
+def pictures_of(project_id: int) -> Mapping[str, Any]:
     """Pictures lie in the store under their digest; those that were imported in place lie where they were."""
-    elsewhere = File.objects.filter(images__project=run.project_id).exclude(in_place_path="")
+    elsewhere = File.objects.filter(images__project=project_id).exclude(in_place_path="")
     files = dict(elsewhere.values_list("sha256", "in_place_path").iterator())
     return {"root": str(settings.STORE_DIR), "ending": dict(ENDINGS), "files": files}
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
     """A second name of the same bytes where the file system can, else a copy."""
     beside = target.with_name(f".{target.name}.part")
     beside.unlink(missing_ok=True)

@@ -13,6 +13,9 @@ from webapp import leases
 from webapp.predictions.models import Prediction
 from webapp.runs.models import Run
 
+TASK = "webapp.runs.tasks.work"
+"""A train worker looks after whatever waits for the device."""
+
 NOW, TONIGHT, IDLE = "now", "tonight", "idle"
 WHENS = (NOW, TONIGHT, IDLE)
 NIGHT_BEGINS, NIGHT_ENDS = time(20), time(6)

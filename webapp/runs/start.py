@@ -16,13 +16,13 @@ from webapp.access.table import Action
 from webapp.datasets.models import Snapshot
 from webapp.errors import Conflict, Invalid
 from webapp.projects.models import Project
-from webapp.runs.models import Run
-from webapp.runs.queue import NOW, TONIGHT, WHENS, tonight
+from webapp.runs.candidates.gate import read_rule, rule_values
+from webapp.runs.models import Plan, Run
+from webapp.runs.queue import NOW, TASK, TONIGHT, WHENS, tonight
 from webapp.versions.activate import active_pipeline
 from webapp.versions.models import Version
 
-TASK = "webapp.runs.tasks.work"
-RECIPES = ("head", "fine-tune", "two-stage")
+RECIPES = ("head", "fine-tune", "two-stage", "sweep")
 MOST_WAITING = 20
 FILES = ("start_from", "image_weights")
 """Settings that name files of this machine: for its operator alone."""
@@ -37,17 +37,22 @@ def start_run(
     config: Mapping[str, Any] | None = None,
     model: Version | None = None,
     when: str = NOW,
+    gate: Mapping[str, Any] | None = None,
+    plan: Plan | None = None,
     here: bool = False,
 ) -> Run:
     """A run on a snapshot, from `model` (without it: from what answers now, else from the starter).
 
-    `config` holds settings of `training.contract.RunConfig`. `here`: the caller carries it out himself.
+    `config` holds settings of `training.contract.RunConfig`. `gate` is a rule (`candidates.gate`) that what comes out
+    has to meet; without one it is always let through. `here`: the caller carries it out himself.
     """
     require(actor, Action.TRAIN, project)
     settings = dict(config or {})
-    _check(project, snapshot, recipe, when)
-    version = _start_version(project, model, settings)
-    seed = _check_settings(actor, recipe, settings, version)
+    check_snapshot(project, snapshot)
+    check_choices(recipe, when)
+    version = start_version(project, model, settings)
+    seed = check_settings(actor, recipe, settings, version)
+    rule = {"rule": rule_values(read_rule(gate))} if gate else {}
     if Run.objects.filter(project=project, state=Run.State.WAITING).count() >= MOST_WAITING:
         raise Conflict(f"{MOST_WAITING} runs of this project wait already: cancel some of them first.")
     with transaction.atomic():
@@ -60,6 +65,8 @@ def start_run(
             start_version=version,
             when=when,
             not_before=tonight(actor.user.time_zone if actor.user else "") if when == TONIGHT else None,
+            gate=rule,
+            plan=plan,
             started_by=actor.user,
         )
         audit.record(
@@ -71,24 +78,28 @@ def start_run(
             recipe=recipe,
             config=run.config,
             start=version.name if version else settings.get("start", ""),
+            **({"plan": plan.name} if plan else {}),
         )
         if not here:
             queue.send(TASK, queue="train")
     return run
 
 
-def _check(project: Project, snapshot: Snapshot, recipe: str, when: str) -> None:
+def check_snapshot(project: Project, snapshot: Snapshot) -> None:
     if snapshot.project_id != project.pk:
         raise Invalid(f"{snapshot} is a snapshot of another project.")
     if not snapshot.counts.get("parts", {}).get(TRAIN):
         raise Invalid(f"{snapshot} has no image to train on: freeze one with a train part.", code="nothing-to-train-on")
+
+
+def check_choices(recipe: str, when: str = NOW) -> None:
     if recipe not in RECIPES:
         raise Invalid(f"There is no recipe {recipe!r}. There are: {', '.join(RECIPES)}.", code="no-such-recipe")
     if when not in WHENS:
         raise Invalid(f"When? {when!r} is none of {', '.join(WHENS)}.")
 
 
-def _start_version(project: Project, model: Version | None, settings: Mapping[str, Any]) -> Version | None:
+def start_version(project: Project, model: Version | None, settings: Mapping[str, Any]) -> Version | None:
     """Where it begins; None where the settings ask for pretrained weights, or for nothing."""
     if settings.get("start", "version") not in ("version", "run"):
         if model is not None:
@@ -117,7 +128,7 @@ def default_start(project: Project) -> Version | None:
     return starters.filter(project=project).first() or starters.order_by("pk").first()
 
 
-def _check_settings(actor: Actor, recipe: str, settings: Mapping[str, Any], version: Version | None) -> int:
+def check_settings(actor: Actor, recipe: str, settings: Mapping[str, Any], version: Version | None) -> int:
     """The seed, once all settings fit together."""
     if "recipe" in settings or (version is not None and "start_from" in settings):
         raise Invalid("Recipe and model are said beside the settings, not among them.", code="bad-setting")

@@ -32,12 +32,16 @@ def write_embeddings(snapshot: Snapshot, version: Version, path: Path) -> int:
 
     An image that was cut into boxes has no vector of its own: whoever trains computes it.
     """
-    space = space_of(version)
+    return write_vectors(_used(snapshot), space_of(version), path)
+
+
+def write_vectors(images: Iterable[tuple[int, str]], space: str, path: Path) -> int:
+    """The same of any images, each with its SHA-256."""
     digests, vectors = path.with_name(".digests.part"), path.with_name(".vectors.part")
     beside = path.with_name(f".{path.name}.part")
     try:
         with digests.open("wb") as out_digests, vectors.open("wb") as out_vectors:
-            count, width = _spool(_used(snapshot), space, out_digests, out_vectors)
+            count, width = _spool(images, space, out_digests, out_vectors)
         if not count:
             return 0
         with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED, allowZip64=True) as file:

@@ -12,10 +12,13 @@ from django.db.models.functions import Now
 
 from webapp import leases, queue
 from webapp.predictions.models import Worker
+from webapp.runs.candidates.trials import to_do as trials_to_do
+from webapp.runs.comparing.command import remove_left_behind
+from webapp.runs.comparing.evaluate import to_do as evaluations_to_do
+from webapp.runs.comparing.waiting import wake_all
 from webapp.runs.folder import FOLDER, clear
-from webapp.runs.models import Run
-from webapp.runs.queue import startable
-from webapp.runs.start import TASK
+from webapp.runs.models import Comparison, Evaluation, Run, Trial
+from webapp.runs.queue import TASK, startable
 
 ALIVE = timedelta(seconds=30)
 KEPT = timedelta(days=7)
@@ -24,21 +27,26 @@ KEPT = timedelta(days=7)
 
 def sweep() -> None:
     free_the_orphaned()
-    if startable().exists() and idle_workers() > 0:
+    waits = evaluations_to_do().exists() or trials_to_do().exists() or startable().exists()
+    if waits and idle_workers() > 0:
         queue.send(TASK, queue="train")
+    wake_all()
     give_space_back()
+    remove_left_behind()
 
 
 def free_the_orphaned() -> None:
-    """Runs whose worker on this machine was killed need not wait for their lease to end."""
-    for run in Run.objects.filter(state=leases.LEASED):
-        leases.take_from_the_dead(run)
+    """What a killed worker of this machine was at need not wait for its lease to end."""
+    for model in (Run, Evaluation, Comparison, Trial):
+        for row in model._default_manager.filter(state=leases.LEASED):
+            leases.take_from_the_dead(row)
 
 
 def idle_workers() -> int:
     """Workers that could begin a run: a message to the others would only lie there."""
     alive = Worker.objects.filter(queue="train", seen_at__gt=Now() - ALIVE).count()
-    return alive - Run.objects.filter(state=leases.LEASED, lease_until__gt=Now()).count()
+    busy = {"state": leases.LEASED, "lease_until__gt": Now()}
+    return alive - sum(model._default_manager.filter(**busy).count() for model in (Run, Evaluation, Trial))
 
 
 def give_space_back() -> None:

@@ -1,12 +1,12 @@
-"""What Celery calls in a train worker: it looks after runs until none waits."""
+"""What Celery calls in a train worker: it works until nothing waits for the device."""
 
 from __future__ import annotations
 
 from celery import shared_task
 from celery.worker import state as celery_state
 
-from webapp.runs.carry_out import work_off
-from webapp.runs.start import TASK
+from webapp.runs.queue import TASK
+from webapp.runs.work_off import work_off
 
 
 def stops() -> bool:

@@ -107,9 +107,18 @@ def activate(
         note=note,
     )
     if slot == LIVE:
+        _end_beside(activation)
         transaction.on_commit(lambda: write_active_file(project))
         queue.send(CATCH_UP, project.pk, queue="io")
     return activation
+
+
+def _end_beside(now: Activation) -> None:
+    """What answers now is not tried beside itself; and what suggests was better than another one, now gone."""
+    for slot, why in ((Activation.Slot.ALSO, "It answers now."), (Activation.Slot.SUGGEST, "Another version answers.")):
+        beside = active_pipeline(now.project, slot)
+        if beside is not None and (slot == Activation.Slot.SUGGEST or beside == now.pipeline):
+            Activation.objects.create(project=now.project, slot=slot, previous=beside, by=now.by, note=why)
 
 
 def _check(project: Project, pipeline: Pipeline | None, slot: str) -> None:
@@ -148,6 +157,14 @@ def roll_back(*, actor: Actor, project: Project, note: str, slot: str = LIVE) ->
             raise Conflict(f"{project.name} has no earlier pipeline to go back to.", code="nothing-before")
         target = Pipeline.objects.get(pk=trail[-2]) if trail[-2] is not None else None
         return activate(actor=actor, project=project, pipeline=target, slot=slot, note=note, rolls_back=True)
+
+
+def before(project: Project, slot: str = LIVE) -> Pipeline | None:
+    """What a roll back would put in use."""
+    trail = _trail(project, slot)
+    if len(trail) < 2 or trail[-2] is None:
+        return None
+    return Pipeline.objects.select_related("detector", "classifier", "identifier", "external").get(pk=trail[-2])
 
 
 def _trail(project: Project, slot: str) -> list[int | None]:

@@ -126,6 +126,7 @@ class WorkerShape(s.Serializer[Any]):
 class QueueShape(s.Serializer[Any]):
     pending = s.IntegerField()
     leased = s.IntegerField()
+    background = s.IntegerField(help_text="What nobody waits for: candidates tried beside, and history")
     oldest_seconds = s.FloatField()
 
 

@@ -24,6 +24,8 @@ class RunShape(s.Serializer[Run]):
     start_version = s.IntegerField(source="start_version_id", allow_null=True)
     version = s.IntegerField(source="version_id", allow_null=True, help_text="What it published; not in use yet")
     device = s.CharField()
+    plan = s.UUIDField(source="plan.uid", default=None, allow_null=True, help_text="The plan that started it")
+    gate = s.DictField(help_text="The rule it was given; once decided: passed, and why, a list of sentences")
     progress = s.DictField(help_text="How far it is: stage, epoch, images_per_second, seconds_left (of the stage), …")
     started_by = s.CharField(source="started_by.username", default=None, allow_null=True)
     created_at = s.DateTimeField()
@@ -49,3 +51,8 @@ class NewRun(s.Serializer[Any]):
     )
     config = s.DictField(required=False, default=dict, help_text="Settings of training, as `key: value`")
     when = s.ChoiceField(choices=WHENS, required=False, default=NOW)
+    gate = s.DictField(
+        required=False,
+        default=dict,
+        help_text="What comes out has to meet this rule against what is in use, else it ends as rejected",
+    )

@@ -15,6 +15,7 @@ from webapp.pages.confidence import confidence_words
 from webapp.pages.navigation import entries
 from webapp.projects.models import Visit
 from webapp.sizes import size_words
+from webapp.versions.models import Pipeline
 
 register = template.Library()
 register.filter("size", size_words)
@@ -62,6 +63,20 @@ def percent(score: float | None) -> str:
 @register.filter
 def thousands(value: int | None) -> str:
     return f"{value or 0:,}"
+
+
+@register.filter
+def speaker(pipeline: Pipeline | None) -> str:
+    """Who answers in a pipeline, by name; of an emptied slot, nothing."""
+    if pipeline is None:
+        return "nothing"
+    version = pipeline.classifier or pipeline.detector or pipeline.identifier or pipeline.external
+    return version.name if version is not None else str(pipeline)
+
+
+@register.filter
+def minus(value: int, other: int) -> int:
+    return value - other
 
 
 @register.filter

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from argparse import RawDescriptionHelpFormatter
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -22,10 +23,12 @@ from webapp.datasets.freeze import freeze, newest_snapshot
 from webapp.datasets.freeze_options import FreezeOptions
 from webapp.datasets.models import Snapshot
 from webapp.datasets.snapshots import snapshot_named
-from webapp.errors import Conflict, OspreyError
+from webapp.errors import Conflict, Invalid, OspreyError
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
+from webapp.runs.again import Again, again, differing, report_on
 from webapp.runs.cancel import cancel_run
+from webapp.runs.candidates.gate import read_rule, rule_values
 from webapp.runs.carry_out import carry_out
 from webapp.runs.find import report_of
 from webapp.runs.models import Run
@@ -36,7 +39,9 @@ from webapp.versions.exchange import find_version
 EXAMPLES = """Examples:
   retrain --project ten-animals
   retrain --project reef --snapshot "Snapshot 3" --recipe fine-tune epochs=10 sampler=square-root
-  retrain --project whales --recipe two-stage --model 7"""
+  retrain --project whales --recipe two-stage --model 7
+  retrain --project reef --again "Snapshot 3, fine-tune 12"
+  retrain --project reef --gate '{"metric": "balanced_accuracy", "must_be": "better"}'"""
 LOOK_SECONDS = 0.5
 REJECTED, NOTHING, OTHERWISE = 3, 4, 1
 
@@ -44,6 +49,7 @@ REJECTED, NOTHING, OTHERWISE = 3, 4, 1
 class Command(BaseCommand):
     help = "Train on a snapshot and publish a version, which is not in use until somebody activates it."
     requires_system_checks: list[str] = []
+    _wanted: Again | None = None
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.formatter_class, parser.epilog = RawDescriptionHelpFormatter, EXAMPLES
@@ -52,7 +58,13 @@ class Command(BaseCommand):
         which.add_argument("--snapshot", metavar="S", help="name, id or digest; the newest without it, or a new one")
         which.add_argument("--dataset", metavar="S", dest="snapshot", help="the same as --snapshot")
         parser.add_argument("--model", metavar="M", help="the version to start from: id, digest or name")
-        parser.add_argument("--recipe", choices=(*RECIPES, "sweep"), default="head", help="default: %(default)s")
+        parser.add_argument("--recipe", choices=RECIPES, default="head", help="default: %(default)s")
+        parser.add_argument(
+            "--gate", metavar="RULE", help="a JSON file, or the rule itself, that the version has to meet"
+        )
+        parser.add_argument(
+            "--again", metavar="V", help="train this version again: the same snapshot, start, settings and seed"
+        )
         parser.add_argument("overrides", nargs="*", metavar="key=value", help="see python -m training train --explain")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,12 +72,12 @@ class Command(BaseCommand):
         for name in ("webapp.queue", "webapp.events"):
             logging.getLogger(name).setLevel(logging.ERROR)
         try:
-            run = self._start(options)
+            run = self._start_again(options) if options["again"] else self._start(options)
         except OspreyError as error:
             self._tell({"run": None, "state": "refused", "version": None, "snapshot": None, "report": None})
             raise CommandError(error.what) from error
         run = self._carry_out(run)
-        self._tell(told(run))
+        self._tell({**told(run), **self._repeated(run)})
         if run.state != Run.State.DONE:
             self.stderr.write(f"osprey: {run.reason}")
         sys.exit(status_of(run))
@@ -83,8 +95,34 @@ class Command(BaseCommand):
             recipe=options["recipe"],
             config=settings,
             model=model,
+            gate=read_gate(options["gate"]) if options["gate"] else None,
             here=True,
         )
+
+    def _start_again(self, options: dict[str, Any]) -> Run:
+        project = project_by_slug(OPERATOR, options["project"])
+        if options["snapshot"] or options["model"] or options["overrides"]:
+            raise Invalid("--again takes snapshot, start and settings from the version: leave the others out.")
+        version = find_version(options["again"], project=project)
+        self._wanted = again(project, version)
+        self.stderr.write(f"osprey: {self._wanted.recipe} on {self._wanted.snapshot.name}, as {version.name} was made")
+        return start_run(
+            actor=OPERATOR,
+            project=project,
+            snapshot=self._wanted.snapshot,
+            recipe=self._wanted.recipe,
+            config=self._wanted.config,
+            model=self._wanted.model,
+            here=True,
+        )
+
+    def _repeated(self, run: Run) -> dict[str, Any]:
+        """Whether the report came out the same."""
+        if self._wanted is None:
+            return {}
+        found = differing(self._wanted.report, report_on(run.version, run.snapshot)) if run.version else None
+        same = None if found is None else not found
+        return {"again": {"same_report": same, "differs": found or []}}
 
     def _snapshot(self, project: Project, asked: str | None) -> Snapshot:
         if asked:
@@ -134,7 +172,17 @@ def told(run: Run) -> dict[str, Any]:
         "version": {"id": made.pk, "name": made.name, "digest": made.digest} if made else None,
         "snapshot": {"id": str(run.snapshot.uid), "name": run.snapshot.name, "digest": run.snapshot.digest},
         "report": report_of(run),
+        "gate": run.gate or None,
     }
+
+
+def read_gate(text: str) -> dict[str, Any]:
+    """A rule as JSON, or the file that holds one."""
+    try:
+        given = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Invalid(f"--gate {text!r} is neither a rule in JSON nor a file that holds one: {error}.") from error
+    return rule_values(read_rule(given))
 
 
 def status_of(run: Run) -> int:

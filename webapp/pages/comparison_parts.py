@@ -1,0 +1,304 @@
+"""What the page of a comparison draws: rows for its tables and charts, from what was found."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from training.contract import LOWER_IS_BETTER
+from webapp.runs.comparing.find import evaluated_beside, names_of
+from webapp.runs.models import Comparison, Run
+from webapp.versions.models import Version
+
+MATRIX_LABELS = 14
+CLASSES_SHOWN = 60
+EACH_SLICE = 12
+FIGURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "top5": "truth among the five best",
+    "map5": "MAP@5",
+    "many_shot_recall": "recall, labels with over 100 training images",
+    "medium_shot_recall": "recall, labels with 20 to 100",
+    "few_shot_recall": "recall, labels with under 20",
+    "log_loss": "log-loss (less is better)",
+}
+VERDICTS = {
+    "better": "better",
+    "worse": "worse",
+    "no evidence": "no evidence of a difference",
+    "too few groups": "too few groups",
+}
+SLICE_WORDS = {"how": "how the label came about", "size": "picture size"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One difference as a line of a table; `scale` is what the whisker's half width stands for."""
+
+    words: str
+    a: str
+    b: str
+    difference: str
+    value: float
+    interval: Sequence[float] | None
+    scale: float
+    p: float | None
+    verdict: str
+    verdict_words: str
+    images: int = 0
+    groups: int = 0
+    fixed: int = 0
+    broken: int = 0
+    key: str = ""
+    note: str = ""
+    is_share: bool = True
+
+    @property
+    def interval_words(self) -> str:
+        ends = self.interval or ()
+        return " to ".join(shown(end, self.is_share, signed=True) for end in ends)
+
+    @property
+    def p_words(self) -> str:
+        return p_words(self.p)
+
+
+def comparison_parts(row: Comparison) -> dict[str, Any]:
+    """Everything below the headline."""
+    found = row.result
+    names = names_of(row.project, _keys(found), (row.version_a, row.version_b))
+    same = found["intersection"]["images"] == found["images"]
+    return {
+        "found": found,
+        "mcnemar": p_words(found["mcnemar_p"]),
+        "metrics": metric_rows(found["metrics"]),
+        "common": [] if same else metric_rows(found["intersection"]["metrics"]),
+        "only_a": [names[key] for key in found["only_a_knows"]],
+        "only_b": [names[key] for key in found["only_b_knows"]],
+        "classes": class_rows(found["classes"][:CLASSES_SHOWN]),
+        "more_classes": max(0, len(found["classes"]) - CLASSES_SHOWN),
+        "matrices": matrices(found["matrix"], names),
+        "slices": slice_groups(found["slices"], found["decided_by"]),
+        "decided_by": FIGURES.get(found["decided_by"], found["decided_by"]),
+        "sides": [side(row, "a"), side(row, "b")],
+        "beside": beside(row),
+        "settings": setting_rows(row),
+    }
+
+
+def gate_of(version: Version) -> dict[str, Any]:
+    """What the gate of its run said, if it had one."""
+    run = Run.objects.filter(version=version).exclude(gate={}).order_by("-pk").first()
+    return dict(run.gate) if run is not None and run.gate.get("why") else {}
+
+
+def _keys(found: Mapping[str, Any]) -> set[str]:
+    cells = {key for cell in found["matrix"] for key in (cell["truth"], cell["answer"])}
+    return cells | {one["key"] for one in found["classes"]} | {*found["only_a_knows"], *found["only_b_knows"]}
+
+
+# ---- differences -----------------------------------------------------------------------------------------------------
+
+
+def metric_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """Shares have one scale in common; the log-loss has its own."""
+    order = [name for name in FIGURES if name in metrics] + [name for name in metrics if name not in FIGURES]
+    common = scale_of([metrics[name] for name in order if name not in LOWER_IS_BETTER])
+    return [
+        difference_row(
+            FIGURES.get(name, name),
+            metrics[name],
+            scale_of([metrics[name]]) if name in LOWER_IS_BETTER else common,
+            is_share=name not in LOWER_IS_BETTER,
+            key=name,
+        )
+        for name in order
+    ]
+
+
+def class_rows(classes: Sequence[Mapping[str, Any]]) -> list[Row]:
+    scale = scale_of(classes)
+    return [
+        difference_row(
+            one["name"],
+            one,
+            scale,
+            p=one["p_corrected"],
+            key=one["key"],
+            images=one["images"],
+            groups=one["groups"],
+            fixed=one["fixed"],
+            broken=one["broken"],
+            note=""
+            if one["known_to_a"] and one["known_to_b"]
+            else f"only {'B' if one['known_to_b'] else 'A'} knows it",
+        )
+        for one in classes
+    ]
+
+
+def slice_groups(slices: Sequence[Mapping[str, Any]], decided_by: str) -> list[tuple[str, list[Row]]]:
+    """By what they divide; the largest of each, on one scale."""
+    scale = scale_of([one["change"] for one in slices])
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for one in slices:
+        if len(groups[one["by"]]) < EACH_SLICE:
+            counts = {"images": one["images"], "groups": one["groups"]}
+            share = decided_by not in LOWER_IS_BETTER
+            row = difference_row(one["value"], one["change"], scale, p=one["p_corrected"], is_share=share, **counts)
+            groups[one["by"]].append(row)
+    return [(SLICE_WORDS.get(by, by), rows) for by, rows in groups.items()]
+
+
+def difference_row(
+    words: str, one: Mapping[str, Any], scale: float, *, is_share: bool = True, p: float | None = None, **more: Any
+) -> Row:
+    said = {"p": one["p"] if p is None else p, "verdict": one["verdict"], "verdict_words": VERDICTS[one["verdict"]]}
+    return Row(
+        words=words,
+        a=shown(one["a"], is_share),
+        b=shown(one["b"], is_share),
+        difference=shown(one["difference"], is_share, signed=True),
+        value=one["difference"],
+        interval=one["interval"],
+        scale=scale,
+        is_share=is_share,
+        **said,
+        **more,
+    )
+
+
+def scale_of(differences: Sequence[Mapping[str, Any]]) -> float:
+    """A round number that no whisker goes beyond."""
+    ends = [abs(end) for one in differences for end in (one["interval"] or (one["difference"],))]
+    most = max([abs(one["difference"]) for one in differences] + ends, default=0.0) or 0.01
+    size = 10.0 ** math.floor(math.log10(most))
+    return next(step * size for step in (1, 1.5, 2, 3, 4, 5, 7.5, 10) if step * size >= most * 0.999)
+
+
+def p_words(p: float | None) -> str:
+    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def shown(value: float, is_share: bool = True, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    text = f"{100 * value:{sign}.1f} %" if is_share else f"{value:{sign}.3f}"
+    return text.replace("-", "\u2212")
+
+
+# ---- matrices --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """One cell of a matrix; `level` is how strongly it is shaded, `is_good` whether more of it is."""
+
+    truth: str
+    answer: str
+    images: int
+    level: int
+    is_good: bool
+    shown: str
+    words: str
+
+
+def matrices(cells: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, Any]:
+    """The difference and both matrices over the labels where most happens."""
+    weight: Counter[str] = Counter()
+    for cell in cells:
+        moved = abs(cell["b"] - cell["a"]) + (0 if cell["truth"] == cell["answer"] else max(cell["a"], cell["b"]))
+        weight[cell["truth"]] += moved + 1
+        weight[cell["answer"]] += moved
+    keys = sorted((key for key, _ in weight.most_common(MATRIX_LABELS)), key=lambda key: names[key].lower())
+    drawn = []
+    for kind in ("changed", "a", "b"):
+        values = {(cell["truth"], cell["answer"]): _count(kind, cell) for cell in cells}
+        most = max((abs(values.get((t, a), 0)) for t in keys for a in keys), default=0)
+        rows = [(names[t], [_cell(kind, t, a, values.get((t, a), 0), most, names) for a in keys]) for t in keys]
+        drawn.append((kind, rows))
+    return {
+        "heads": [names[key] for key in keys],
+        "drawn": drawn,
+        "left_out": len(weight) - len(keys),
+    }
+
+
+def _count(kind: str, cell: Mapping[str, Any]) -> int:
+    return int(cell["b"] - cell["a"] if kind == "changed" else cell[kind])
+
+
+def _cell(kind: str, truth: str, answer: str, count: int, most: int, names: Mapping[str, str]) -> MatrixCell:
+    level = 0 if not count else min(6, 1 + int(5 * math.log(abs(count)) / math.log(max(most, 2)) + 1e-9))
+    is_good = (truth == answer) == (count > 0)
+    shown_as = f"{count:{'+' if kind == 'changed' else ''},}".replace("-", "\u2212")
+    return MatrixCell(
+        truth, answer or "-", count, level, is_good, shown_as, f"{names[truth]} answered {names[answer]}: {shown_as}"
+    )
+
+
+# ---- each side, and all versions -------------------------------------------------------------------------------------
+
+
+def side(row: Comparison, name: str) -> dict[str, Any]:
+    """One version as it stands on these images."""
+    evaluation = row.a if name == "a" else row.b
+    report = evaluation.report if evaluation is not None else {}
+    summary = row.result[name]
+    before, after = report.get("before") or {}, report.get("after") or {}
+    return {
+        "name": name.upper(),
+        "version": row.version_a if name == "a" else row.version_b,
+        "summary": summary,
+        "ece_before": before.get("ece"),
+        "ece_after": after.get("ece", summary["ece"]),
+        "bins_before": before.get("bins", []),
+        "bins_after": after.get("bins", summary["bins"]),
+        "reject_curve": summary["reject_curve"],
+        "temperature": report.get("temperature"),
+    }
+
+
+def beside(row: Comparison) -> list[dict[str, Any]]:
+    """Every version evaluated on the same images, the most accurate first."""
+    marks = {row.version_a_id: "A", row.version_b_id: "B"}
+    found = [
+        {
+            "version": one.version,
+            "mark": marks.get(one.version_id, ""),
+            "accuracy": point.accuracy,
+            "accuracy_words": shown(point.accuracy),
+            "milliseconds": point.milliseconds,
+            "size_bytes": point.size_bytes,
+            "device": one.device,
+            "on_front": point.on_front,
+        }
+        for one, point in evaluated_beside(row)
+    ]
+    return sorted(found, key=lambda one: -one["accuracy"])
+
+
+def setting_rows(row: Comparison) -> list[tuple[str, Any, Any]]:
+    """What differs between both: the network first, then each setting of training."""
+    a, b = row.version_a, row.version_b
+    facts = [
+        ("network", a.architecture, b.architecture),
+        ("input", _input(a), _input(b)),
+        ("labels", len(a.card.get("labels", ())), len(b.card.get("labels", ()))),
+        ("began from", a.parent, b.parent),
+        ("temperature", _round(a.card.get("temperature")), _round(b.card.get("temperature"))),
+    ]
+    rows = [(name, first, second) for name, first, second in facts if first != second]
+    return rows + [(one["key"], one["a"], one["b"]) for one in row.result["settings"]]
+
+
+def _input(version: Version) -> str:
+    return " \u00d7 ".join(str(side) for side in version.card.get("input_size", ()))
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

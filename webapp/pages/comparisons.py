@@ -1,0 +1,225 @@
+"""Compare: choose two versions, see whether the candidate is better, look at the images, activate it or go back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+
+from training.contract import PARTS, TEST
+from webapp.access.actors import Actor
+from webapp.access.require import allowed
+from webapp.access.table import Action
+from webapp.api.comparisons import names_in
+from webapp.api.lookup import version_for
+from webapp.datasets.snapshots import snapshot_by_uid, snapshots_of
+from webapp.errors import Invalid, NotFound, OspreyError
+from webapp.leases import UNDER_WAY
+from webapp.pages.answering import attempt, page
+from webapp.pages.comparison_parts import comparison_parts, gate_of
+from webapp.pages.versions import timeline
+from webapp.projects.find import project_by_slug
+from webapp.projects.models import Project
+from webapp.runs.comparing.choose import comparable, default_pair
+from webapp.runs.comparing.compare import start_comparison, stop_comparison
+from webapp.runs.comparing.find import comparison_by_uid, comparisons_of, names_of
+from webapp.runs.comparing.gallery import ALL, BOTH_WRONG, BROKEN, FIXED, Chosen, gallery, labels_in
+from webapp.runs.models import Comparison
+from webapp.versions.activate import activate, active_pipeline, newest_activation, roll_back
+from webapp.versions.pipelines import versions_of, with_version
+
+SHOWN = 50
+AT_ONCE = 24
+TABS = {FIXED: "fixed", BROKEN: "broken", BOTH_WRONG: "both_wrong"}
+TAB_WORDS = {FIXED: "Fixed", BROKEN: "Broken", BOTH_WRONG: "Wrong in both"}
+
+
+@page()
+def comparisons(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
+    project = project_by_slug(actor, slug, Action.VIEW_RUNS)
+    rows = list(comparisons_of(project)[:SHOWN])
+    context = {
+        "project": project,
+        "rows": rows,
+        "works": any(row.state in UNDER_WAY for row in rows),
+        "may_compare": allowed(actor, Action.COMPARE, project),
+        **_form(request, project),
+    }
+    return render(request, "pages/comparisons.html", context)
+
+
+def _form(request: HttpRequest, project: Project) -> dict[str, Any]:
+    a, b = default_pair(project)
+    return {
+        "versions": list(comparable(project)[: 4 * SHOWN]),
+        "a": _asked(request, "a") or (a.pk if a else None),
+        "b": _asked(request, "b") or (b.pk if b else None),
+        "in_use": a,
+        "snapshots": snapshots_of(project)[:SHOWN],
+        "parts": list(reversed(PARTS)),
+    }
+
+
+def _asked(request: HttpRequest, name: str) -> int | None:
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+@page("POST")
+def start(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
+    project = project_by_slug(actor, slug, Action.COMPARE)
+    posted = request.POST
+    try:
+        row = start_comparison(
+            actor=actor,
+            project=project,
+            a=version_for(actor, _number(posted.get("a", ""))),
+            b=version_for(actor, _number(posted.get("b", ""))),
+            snapshot=snapshot_by_uid(actor, posted["snapshot"]) if posted.get("snapshot") else None,
+            part=posted.get("part", TEST),
+        )
+    except NotFound:
+        raise
+    except OspreyError as error:
+        messages.error(request, error.what)
+        return HttpResponseRedirect(reverse("comparisons", args=[slug]))
+    return HttpResponseRedirect(reverse("comparison", args=[slug, row.uid]))
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Invalid("Choose two versions to compare.")
+    return int(text)
+
+
+@page()
+def comparison(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
+    row = _comparison(actor, slug, uid)
+    context = {
+        "project": row.project,
+        "row": row,
+        "is_under_way": row.state in UNDER_WAY,
+        "evaluations": [one for one in (row.a, row.b) if one is not None],
+        "may_compare": allowed(actor, Action.COMPARE, row.project),
+        "may_activate": allowed(actor, Action.ACTIVATE, row.project),
+        "gate": gate_of(row.version_b),
+        **_standing(row),
+        **(comparison_parts(row) if row.result else {}),
+        **(_gallery(request, row) if row.result_key else {}),
+        "script": _script(actor, row),
+    }
+    return render(request, "pages/comparison.html", context)
+
+
+@page()
+def images(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
+    """The images alone, as links of the page name them; its script puts them in their place there."""
+    row = _comparison(actor, slug, uid)
+    context = {"project": row.project, "row": row, "script": _script(actor, row), **_gallery(request, row)}
+    return render(request, "pages/comparison_gallery.html", context)
+
+
+@page("POST")
+def stop(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
+    row = _comparison(actor, slug, uid, Action.COMPARE)
+    back = reverse("comparison", args=[slug, uid])
+    return attempt(request, back, "Stopped.", lambda: stop_comparison(actor=actor, comparison=row))
+
+
+@page("POST")
+def use_candidate(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
+    """Let the candidate answer, with a note; what its gate said is kept with the event."""
+    row = _comparison(actor, slug, uid, Action.ACTIVATE)
+    now = active_pipeline(row.project)
+
+    def put_in_use() -> None:
+        pipeline = with_version(row.project, now, row.version_b)
+        note, gate = request.POST.get("note", ""), gate_of(row.version_b)
+        activate(actor=actor, project=row.project, pipeline=pipeline, note=note, gate=gate, expected=now)
+
+    done = f"{row.version_b} answers from now on."
+    return attempt(request, reverse("comparison", args=[slug, uid]), done, put_in_use)
+
+
+@page("POST")
+def step_back(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
+    row = _comparison(actor, slug, uid, Action.ACTIVATE)
+    note, back = request.POST.get("note", ""), reverse("comparison", args=[slug, uid])
+    done = "The pipeline before answers again."
+    return attempt(request, back, done, lambda: roll_back(actor=actor, project=row.project, note=note))
+
+
+# ---- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def _comparison(actor: Actor, slug: str, uid: UUID, action: Action = Action.VIEW_RUNS) -> Comparison:
+    found = comparison_by_uid(actor, uid, action)
+    if found.project.slug != slug:
+        raise NotFound(f"The project {slug} has no comparison {uid}.")
+    return found
+
+
+def _standing(row: Comparison) -> dict[str, Any]:
+    """What answers now, and what did before."""
+    now = newest_activation(row.project)
+    in_use = versions_of(now.pipeline) if now is not None and now.pipeline is not None else []
+    return {
+        "now": now,
+        "a_in_use": row.version_a in in_use,
+        "b_in_use": row.version_b in in_use,
+        "timeline": timeline(row.project),
+    }
+
+
+def _gallery(request: HttpRequest, row: Comparison) -> dict[str, Any]:
+    asked = request.GET
+    chosen = Chosen(
+        kind=asked.get("kind", ALL if "truth" in asked or "answer" in asked else _first_tab(row)),
+        label=asked.get("label", ""),
+        truth=asked.get("truth", ""),
+        answer=asked.get("answer", ""),
+        side=asked.get("side", "b"),
+    )
+    found = gallery(row, chosen, cursor=_asked(request, "cursor") or 0, limit=AT_ONCE)
+    names = names_in(row, found) | names_of(row.project, labels_in(row), (row.version_a, row.version_b))
+    return {
+        "chosen": chosen,
+        "gallery": found,
+        "thumbs": [(one, names[one.truth], names[one.a], names[one.b]) for one in found.images],
+        "tabs": [(kind, TAB_WORDS[kind], row.result.get(name, 0)) for kind, name in TABS.items()],
+        "gallery_words": _words(chosen, names),
+        "label_choices": sorted(((key, names[key]) for key in labels_in(row) if key), key=lambda pair: pair[1].lower()),
+    }
+
+
+def _first_tab(row: Comparison) -> str:
+    """Where there is something to see."""
+    return next((kind for kind, name in TABS.items() if row.result.get(name)), FIXED)
+
+
+def _words(chosen: Chosen, names: Mapping[str, str]) -> str:
+    """A cell of a matrix in words."""
+    parts = []
+    if chosen.truth:
+        parts.append(f"{names.get(chosen.truth, chosen.truth)} by truth")
+    if chosen.answer:
+        who = {"a": "version A", "b": "version B", "changed": "only one of both versions"}.get(chosen.side, "")
+        answer = "" if chosen.answer == "-" else chosen.answer
+        parts.append(f"{names.get(answer, answer)} by {who}")
+    return ", ".join(parts)
+
+
+def _script(actor: Actor, row: Comparison) -> dict[str, Any]:
+    return {
+        "id": str(row.uid),
+        "state": row.state,
+        "project": row.project.slug,
+        "address": reverse("api-comparison", args=[row.uid]),
+        "review": reverse("review", args=[row.project.slug]),
+        "mayReview": allowed(actor, Action.REVIEW, row.project),
+    }

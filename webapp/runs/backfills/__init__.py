@@ -1,0 +1,1 @@
+"""Asking a pipeline about the images that are there already."""
