@@ -28,11 +28,11 @@ from PIL import Image
 
 from bench.creatures import creature
 from classifier.starter import make_starter
-from training.changes import scope_of
 from training.contract import TEST, TRAIN, VALIDATION, Difference, Outcome, read_outcomes
 from training.contract.manifest import ManifestHead, ManifestLabel, ManifestLine, head_text, line_text
-from training.evaluate import outcomes_name
-from training.tables import aligned
+from training.evaluation.changes import scope_of
+from training.evaluation.evaluate import outcomes_name
+from training.evaluation.tables import aligned
 
 KINDS = 12
 MOST, FEWEST = 60, 3

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.judging import difference
-from training.metrics import figure
-from training.statistics import interval
-from training.tables import Table
+from training.evaluation.judging import difference
+from training.evaluation.metrics import figure
+from training.evaluation.statistics import interval
+from training.evaluation.tables import Table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -26,15 +26,15 @@ import torch
 from bench.creatures import creature
 from training.contract import RunConfig
 from training.contract.manifest import TRAIN, ManifestHead, ManifestLabel, ManifestLine, head_text, line_text
-from training.examples import Examples, gather
-from training.fine_tune import Ready, Task, learner_of
-from training.head import Embeddings, fit_head
-from training.loader import Batch
-from training.machine import machine_of
+from training.learning.examples import Examples, gather
+from training.learning.fine_tune import Ready, Task, learner_of
+from training.learning.head import Embeddings, fit_head
+from training.learning.loader import Batch
+from training.learning.machine import machine_of
+from training.learning.start import find_start
+from training.learning.stopping import Stop
 from training.pictures import Pictures
 from training.run_folder import RunFolder
-from training.start import find_start
-from training.stopping import Stop
 
 KINDS = 10
 

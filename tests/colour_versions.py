@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from classifier.card import FORMAT_VERSION, ONNX, Card, DetectorHead, Label, seal_folder, write_card
-from training.head_onnx import with_new_head
+from training.learning.head_onnx import with_new_head
 
 COLOURS = ("red", "green", "blue")
 SIDE = 32

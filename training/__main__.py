@@ -10,15 +10,18 @@ from importlib.util import find_spec
 # Command -> module with `add_arguments(parser)` and `run(arguments) -> exit status`, and what it does.
 COMMANDS = {
     "train": ("training.train", "learn from a run folder and publish a model folder in it"),
-    "evaluate": ("training.evaluate", "how well a model folder does on a part of a manifest"),
-    "compare": ("training.compare_command", "two evaluations of the same images, with statistics by group"),
-    "calibrate": ("training.calibrate", "temperature and thresholds from the validation part"),
-    "export": ("training.export", "a model folder as TorchScript, with proof, or in lighter forms, measured"),
+    "evaluate": ("training.evaluation.evaluate", "how well a model folder does on a part of a manifest"),
+    "compare": ("training.evaluation.compare_command", "two evaluations of the same images, with statistics by group"),
+    "calibrate": ("training.evaluation.calibrate", "temperature and thresholds from the validation part"),
+    "export": (
+        "training.publishing.export",
+        "a model folder as TorchScript, with proof, or in lighter forms, measured",
+    ),
     "lr-find": ("training.lr_find", "try rising learning rates and suggest one"),
     "trial": ("training.trial", "how long a run will take here, from a few real steps"),
-    "sweep": ("training.sweep", "many settings on one snapshot, ranked by validation"),
-    "working-head": ("training.working_head", "a last layer that learns from verdicts while people work"),
-    "ablate": ("training.ablate", "train with each augmentation left out, and rank what helped"),
+    "sweep": ("training.learning.sweep", "many settings on one snapshot, ranked by validation"),
+    "working-head": ("training.learning.working_head", "a last layer that learns from verdicts while people work"),
+    "ablate": ("training.augmentation.ablate", "train with each augmentation left out, and rank what helped"),
 }
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from classifier.errors import ClassifierError
-from training.augment import AugmentationError
+from training.augmentation.augment import AugmentationError
 from training.config import read_config
 from training.contract import ConfigError, ManifestError, RunConfig
 from training.labels import LabelsError
@@ -58,11 +58,11 @@ def suggest(rates: Sequence[float], losses: Sequence[float]) -> Found:
 
 def find(folder: RunFolder, config: RunConfig, *, steps: int) -> Found:
     """Train for so many steps, the rate rising evenly on a logarithmic scale, until the loss runs away."""
-    from training.examples import gather
-    from training.fine_tune import Task, learner_of
-    from training.machine import machine_of
-    from training.start import find_start
-    from training.stopping import Stop
+    from training.learning.examples import gather
+    from training.learning.fine_tune import Task, learner_of
+    from training.learning.machine import machine_of
+    from training.learning.start import find_start
+    from training.learning.stopping import Stop
 
     # The rate is set by us: no schedule, no moving average, and never an epoch's end.
     plain = replace(config, recipe="fine-tune", schedule="constant", warmup_epochs=0.0, ema_decay=0.0, head_epochs=0)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from classifier.errors import ClassifierError
 from classifier.strict_json import to_json
-from training.augment import AugmentationError, settled
+from training.augmentation.augment import AugmentationError, settled
 from training.config import explained, read_config, write_config
 from training.contract import (
     CANCELLED,
@@ -35,13 +35,13 @@ from training.contract import (
     with_imbalance,
 )
 from training.labels import LabelsError
+from training.learning.stopping import Cancelled, LearnedNothing, Stop, stop_on_signals
 from training.pictures import Pictures, PicturesError
 from training.run_folder import RunFolder, write_json
-from training.stopping import Cancelled, LearnedNothing, Stop, stop_on_signals
 
 if TYPE_CHECKING:
-    from training.fine_tune import Task
-    from training.recipes import Outcome
+    from training.learning.fine_tune import Task
+    from training.learning.recipes import Outcome
 
 _SAID = (
     AugmentationError,
@@ -102,11 +102,11 @@ def train(root: Path, settings: list[str], *, config_file: Path | None = None) -
 
 def learn(folder: RunFolder, config: RunConfig, stop: Stop) -> str:
     """Learn, publish, evaluate; returns what came out in words."""
-    from training.examples import gather
-    from training.fine_tune import Task
-    from training.machine import machine_of
-    from training.recipes import RECIPES
-    from training.start import find_start
+    from training.learning.examples import gather
+    from training.learning.fine_tune import Task
+    from training.learning.machine import machine_of
+    from training.learning.recipes import RECIPES
+    from training.learning.start import find_start
 
     folder.stage("reading", "manifest and starting weights")
     pictures = Pictures.read(folder.pictures)
@@ -129,8 +129,8 @@ def learn(folder: RunFolder, config: RunConfig, stop: Stop) -> str:
 
 def _published(task: Task, outcome: Outcome) -> str:
     """Seal the model folder, then report on it by the engine that serves."""
-    from training.evaluate import evaluate, report_name
-    from training.publish import lighter_forms
+    from training.evaluation.evaluate import evaluate, report_name
+    from training.publishing.publish import lighter_forms
 
     folder, data = task.folder, task.data
     write_json(folder.root / "learned.json", to_json(dict(outcome.facts)))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from classifier.errors import ClassifierError
-from training.augment import AugmentationError, settled
+from training.augmentation.augment import AugmentationError, settled
 from training.config import read_config
 from training.contract import (
     TEST,
@@ -35,18 +35,18 @@ from training.contract import (
     read_manifest,
     whole_trainings,
 )
-from training.embeddings import embed, known_digests
-from training.examples import Data, Examples, gather
 from training.labels import LabelsError
+from training.learning.embeddings import embed, known_digests
+from training.learning.examples import Data, Examples, gather
 from training.pictures import Pictures, PicturesError
 from training.run_folder import RunFolder, borrowed
 
 if TYPE_CHECKING:
     from classifier.card import Card
-    from training.learner import Learner
-    from training.loader import Loader
-    from training.machine import Machine
-    from training.start import Start
+    from training.learning.learner import Learner
+    from training.learning.loader import Loader
+    from training.learning.machine import Machine
+    from training.learning.start import Start
 
 _SAID = (AugmentationError, ClassifierError, ConfigError, LabelsError, ManifestError, PicturesError, OSError)
 _FIRST_IMAGES, _MOST_IMAGES = 8, 160
@@ -66,8 +66,8 @@ class _Tried:
 
 def try_out(folder: RunFolder, config: RunConfig, *, begun: float) -> Rates:
     """Measure; `begun` is when the process started (of `time.monotonic`)."""
-    from training.machine import machine_of
-    from training.start import find_start
+    from training.learning.machine import machine_of
+    from training.learning.start import find_start
 
     data = gather(folder.manifest, Pictures.read(folder.pictures), config)
     tried = _Tried(folder, config, data)
@@ -125,7 +125,7 @@ def _solving(tried: _Tried, size: int) -> float:
     """Seconds for one weight decay and a thousand images, on made-up vectors of the size that it will be."""
     import torch
 
-    from training.head import Embeddings, fit_head
+    from training.learning.head import Embeddings, fit_head
 
     examples = _some(tried.data.train, 1000, tried.config.seed)
     random = np.random.default_rng(tried.config.seed)
@@ -143,7 +143,7 @@ def _solving(tried: _Tried, size: int) -> float:
 
 def _copying(tried: _Tried, few: Examples, card: Card) -> tuple[float, Examples]:
     """Seconds for one small copy, and the images that there are copies of."""
-    from training.cache import SmallCopies, fill, side_of
+    from training.learning.cache import SmallCopies, fill, side_of
 
     copies = SmallCopies(tried.folder.cache / "copies", side_of(tried.config, card), tried.data.pictures)
     workers = _workers(tried.config)
@@ -159,10 +159,10 @@ def _copying(tried: _Tried, few: Examples, card: Card) -> tuple[float, Examples]
 
 def _learning(tried: _Tried, few: Examples, machine: Machine, start: Start) -> tuple[float, float, float, float]:
     """Seconds an image to prepare, to learn, to watch; and the spread of the steps."""
-    from training.cache import inputs_of
-    from training.fine_tune import Task, learner_of
-    from training.start import card_for
-    from training.stopping import Stop
+    from training.learning.cache import inputs_of
+    from training.learning.fine_tune import Task, learner_of
+    from training.learning.start import card_for
+    from training.learning.stopping import Stop
 
     watched = _some(tried.data.validation, 16, tried.config.seed)
     # Of a head of its own nothing is known yet, and it is measured beside.
@@ -206,7 +206,7 @@ def _steps(learner: Learner, loader: Loader) -> list[float]:
 
 
 def _workers(config: RunConfig) -> int:
-    from training.machine import processors
+    from training.learning.machine import processors
 
     return config.workers or processors()
 

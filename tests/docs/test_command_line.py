@@ -14,7 +14,7 @@ from django.core.management import load_command_class
 
 from classifier.cli import classify
 from tests.docs import reading
-from training import augment_data
+from training.augmentation import augment_data
 from webapp import site_commands
 
 ROOT = reading.ROOT

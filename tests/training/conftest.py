@@ -13,13 +13,13 @@ import torch
 from tests.colour_versions import make_colour_version
 from tests.training.made_set import colours, make_run
 from training.contract import RunConfig
-from training.examples import gather
-from training.fine_tune import Task
-from training.machine import Machine
+from training.learning.examples import gather
+from training.learning.fine_tune import Task
+from training.learning.machine import Machine
+from training.learning.start import Start, find_start
+from training.learning.stopping import Stop
 from training.pictures import Pictures
 from training.run_folder import RunFolder
-from training.start import Start, find_start
-from training.stopping import Stop
 
 ARCHITECTURE = "test_efficientnet"
 TINY = RunConfig(

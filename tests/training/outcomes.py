@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from tests.colour_versions import COLOURS
-from training.compare import Side
 from training.contract import (
     TEST,
     ManifestHead,
@@ -22,7 +21,8 @@ from training.contract import (
     head_text,
     line_text,
 )
-from training.seen import Seen
+from training.evaluation.compare import Side
+from training.evaluation.seen import Seen
 
 LABELS = tuple(ManifestLabel(key, key.title()) for key in COLOURS)
 

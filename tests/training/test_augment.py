@@ -13,11 +13,11 @@ import yaml
 from bench.creatures import creature
 from classifier.types import Box
 from tests.docs import reading
-from training.augment import planned, settled, steps_of
-from training.augment_geometry import Banner, Crop, Erase, Flip, FlipVertical
-from training.augment_picture import AugmentationError, Boxed, Picture, Step, vary
-from training.augment_presets import PRESETS, Plan, plan_of, plan_text, preset
-from training.augment_steps import STEPS, OneOf, Together, changed, explained, settings_of, step_of
+from training.augmentation.augment import planned, settled, steps_of
+from training.augmentation.geometry import Banner, Crop, Erase, Flip, FlipVertical
+from training.augmentation.picture import AugmentationError, Boxed, Picture, Step, vary
+from training.augmentation.presets import PRESETS, Plan, plan_of, plan_text, preset
+from training.augmentation.steps import STEPS, OneOf, Together, changed, explained, settings_of, step_of
 from training.contract import ConfigError, RunConfig, parse_config
 
 RED = (250, 20, 20)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.training.made_set import store_pictures, write_run
-from training.ablate import NONE, WHOLE, AblationError, Cancelled, ablate, kinds_of, table_text, weighed
-from training.augment import planned
+from training.augmentation.ablate import NONE, WHOLE, AblationError, Cancelled, ablate, kinds_of, table_text, weighed
+from training.augmentation.augment import planned
 from training.config import read_config, write_config
 from training.contract import Outcome, RunConfig, parse_config, write_outcomes
 from training.run_folder import RunFolder

@@ -16,10 +16,10 @@ from PIL import Image
 
 from bench.creatures import creature
 from classifier.images import decode
-from training import augment_data
-from training.augment_labels import Frame, box_of, layout_of
+from training.augmentation import augment_data
+from training.augmentation.label_file import Frame, box_of, layout_of
 from training.contract import RunConfig
-from training.examples import read_weights
+from training.learning.examples import read_weights
 
 BOX = (60, 48, 100, 90)  # left, top, width, height of what is red
 
@@ -280,7 +280,7 @@ def test_an_unknown_step_stops_before_anything_is_written(folder: Path, capsys: 
 
 def test_help_explains_every_step_without_loading_what_is_slow() -> None:
     words = (
-        "import sys\nfrom training import augment_data\naugment_data.parser().print_help()\n"
+        "import sys\nfrom training.augmentation import augment_data\naugment_data.parser().print_help()\n"
         "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False, timeout=60)

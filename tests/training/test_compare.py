@@ -13,7 +13,6 @@ import pytest
 
 from tests.training.outcomes import LABELS, lines_of, manifest, outcome, pair, report, sha, side
 from training.__main__ import main
-from training.compare import OtherImages, Side, compare
 from training.contract import (
     TEST,
     TRAIN,
@@ -33,8 +32,9 @@ from training.contract import (
     report_values,
     write_outcomes,
 )
+from training.evaluation.compare import OtherImages, Side, compare
+from training.evaluation.seen import Seen, SeenImages, seen_among
 from training.run_folder import write_json
-from training.seen import Seen, SeenImages, seen_among
 
 Pair = tuple[list[Outcome], list[Outcome]]
 

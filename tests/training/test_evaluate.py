@@ -13,7 +13,6 @@ from classifier.card import read_card, verify_folder
 from tests.colour_versions import COLOURS, make_colour_version
 from tests.training.outcomes import LABELS, manifest, sha
 from training.__main__ import main
-from training.calibrate import calibrate, calibrate_folder
 from training.contract import (
     TEST,
     TRAIN,
@@ -25,8 +24,9 @@ from training.contract import (
     read_outcomes,
     read_report,
 )
-from training.corruptions import KINDS, SEVERITIES, corrupted
-from training.evaluate import evaluate
+from training.evaluation.calibrate import calibrate, calibrate_folder
+from training.evaluation.corruptions import KINDS, SEVERITIES, corrupted
+from training.evaluation.evaluate import evaluate
 from training.pictures import Pictures
 
 RGB = {"red": (200, 30, 40), "green": (40, 190, 50), "blue": (30, 50, 200), "grey": (90, 90, 90)}

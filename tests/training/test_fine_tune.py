@@ -18,19 +18,19 @@ from classifier.card import WEIGHTS, Label, file_digest, read_card, write_card
 from classifier.errors import ModelError
 from classifier.network import build, read_weights, write_weights
 from tests.training.conftest import ARCHITECTURE, TINY, TINY_WORDS
-from training.cache import SmallCopies, inputs_of
-from training.checkpoint import LAST, load
 from training.contract import RunConfig, read_progress
-from training.fine_tune import Task, fine_tune, two_stage
-from training.freezing import find_frozen, freeze, train_mode, trainable
-from training.learner import Learner
-from training.loader import Batch
-from training.losses import make_loss
-from training.machine import Machine
+from training.learning.cache import SmallCopies, inputs_of
+from training.learning.checkpoint import LAST, load
+from training.learning.fine_tune import Task, fine_tune, two_stage
+from training.learning.freezing import find_frozen, freeze, train_mode, trainable
+from training.learning.learner import Learner
+from training.learning.loader import Batch
+from training.learning.losses import make_loss
+from training.learning.machine import Machine
+from training.learning.schedules import Schedule
+from training.learning.start import Start, build_network, find_start
+from training.learning.stopping import Cancelled, LearnedNothing, Stop
 from training.run_folder import RunFolder
-from training.schedules import Schedule
-from training.start import Start, build_network, find_start
-from training.stopping import Cancelled, LearnedNothing, Stop
 from training.train import train
 
 MakeTask = Callable[..., Task]
@@ -155,7 +155,7 @@ def test_out_of_memory_halves_the_pieces_and_the_step_is_done() -> None:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "lion"])
 def test_other_optimisers_of_timm_work_by_name_and_go_through_a_checkpoint(optimizer: str, tmp_path: Path) -> None:
-    from training.checkpoint import save
+    from training.learning.checkpoint import save
 
     config = replace(TINY, optimizer=optimizer)
     first, second = learner(config), learner(config, network=tiny_network(seed=9))
@@ -342,7 +342,7 @@ def test_a_start_from_a_weights_file_says_so(task: MakeTask, tmp_path: Path) -> 
 
 
 def test_a_version_becomes_torchscript_that_answers_the_same(tmp_path: Path) -> None:
-    from training.export import export_torchscript
+    from training.publishing.export import export_torchscript
 
     card = replace(find_start(TINY).card, labels=labels(3), output_count=3, input_size=(32, 32), normalised_head=True)
     (tmp_path / "model").mkdir()

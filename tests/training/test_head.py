@@ -18,9 +18,9 @@ from classifier.images import decode
 from classifier.types import Answer, PipelineSpec
 from tests.training.made_set import grey, make_run
 from training.contract import RunConfig, parse_report, read_manifest, read_progress
-from training.embeddings import embed
-from training.examples import Examples
-from training.head import Embeddings, fit_head
+from training.learning.embeddings import embed
+from training.learning.examples import Examples
+from training.learning.head import Embeddings, fit_head
 from training.pictures import Pictures
 from training.run_folder import RunFolder
 from training.train import train

@@ -11,15 +11,15 @@ import torch
 
 from tests.training.made_set import colours, make_run
 from training.contract import ConfigError, ManifestHead, ManifestLabel, ManifestLine, RunConfig
-from training.examples import gather, read_weights
 from training.labels import LabelsError, label_set
-from training.learned_nothing import reason_of
-from training.losses import class_weights, make_loss
-from training.measures import is_better, measure
-from training.mixing import mix
+from training.learning.examples import gather, read_weights
+from training.learning.learned_nothing import reason_of
+from training.learning.losses import class_weights, make_loss
+from training.learning.measures import is_better, measure
+from training.learning.mixing import mix
+from training.learning.samplers import batches_of, epoch_order, exposure
+from training.learning.schedules import Schedule
 from training.pictures import Pictures
-from training.samplers import batches_of, epoch_order, exposure
-from training.schedules import Schedule
 
 CONFIG = RunConfig()
 COUNTS = np.array([90, 9, 1])

@@ -23,12 +23,12 @@ from training.contract import (
     report_values,
     write_outcomes,
 )
-from training.metrics import class_reports, confusion, figures
-from training.reliability import promises, reject_curve, reliability
-from training.reports import report_of
+from training.evaluation.metrics import class_reports, confusion, figures
+from training.evaluation.reliability import promises, reject_curve, reliability
+from training.evaluation.reports import report_of
+from training.evaluation.samples import sample_of
+from training.evaluation.tables import table_of, translated
 from training.run_folder import write_json
-from training.samples import sample_of
-from training.tables import table_of, translated
 
 
 def values(outcomes: list[Outcome], **other: object) -> dict[str, float]:

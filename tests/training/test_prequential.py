@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from training.contract import FEWEST_GROUPS_MONITORED, GroupScore, parse_score, score_values
-from training.prequential import boundary, merged, monitored
+from training.evaluation.prequential import boundary, merged, monitored
 
 Stream = Callable[[np.random.Generator], list[GroupScore]]
 GROUPS, LOOK_EVERY = 160, 8

@@ -11,9 +11,9 @@ import pytest
 from sklearn.metrics import f1_score, recall_score
 
 from bench.statistics import FIGURES, WORLDS, coverage, draw, false_alarms
-from training.judging import difference, verdict
-from training.metrics import figure, figures
-from training.statistics import (
+from training.evaluation.judging import difference, verdict
+from training.evaluation.metrics import figure, figures
+from training.evaluation.statistics import (
     benjamini_hochberg,
     class_intervals,
     holm,
@@ -26,7 +26,7 @@ from training.statistics import (
     sign_flip_counts,
     t_quantile,
 )
-from training.tables import Table
+from training.evaluation.tables import Table
 
 EVEN, ALIKE, UNEQUAL, TAIL, RARE = WORLDS
 

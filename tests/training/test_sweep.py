@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from tests.training.conftest import ARCHITECTURE, TINY, TINY_WORDS
-from training import sweep as sweeping
 from training.__main__ import main
 from training.contract import ConfigError, RunConfig, TrialReport, parse_config, read_manifest, read_report
 from training.contract.space import rungs, survivors, whole_trainings
+from training.learning import sweep as sweeping
+from training.learning.stopping import Cancelled
+from training.learning.sweep_plan import config_of, draw
 from training.pictures import Pictures
-from training.stopping import Cancelled
-from training.sweep_plan import config_of, draw
 
 SPACE = {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}, "imbalance": ["plain", "square-root"]}
 QUICK = ["batch_size=4", "ema_decay=0", "epochs=9", "lower_precision=false"]

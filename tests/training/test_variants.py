@@ -13,7 +13,7 @@ from classifier.card import ONNX, WEIGHTS, folder_digest, read_card, verify_fold
 from tests.training.conftest import TINY_WORDS
 from training.__main__ import main
 from training.contract import ConfigError, parse_config, read_report
-from training.quantise import _cut
+from training.publishing.quantise import _cut
 
 WORDS = [*TINY_WORDS, "variants=int8,f16", "epochs=6", "lower_precision=false"]
 

@@ -16,7 +16,7 @@ from classifier.last_layer import read_last_layer
 from classifier.types import Answer, PipelineSpec
 from tests.colour_versions import make_colour_version
 from training.contract import GroupScore, HeadVerdict, group_values, write_verdicts
-from training.working_head import NothingToLearn, learn, publish, score
+from training.learning.working_head import NothingToLearn, learn, publish, score
 
 COLOURS = {"cod": (0.9, 0.1, 0.1), "hake": (0.1, 0.9, 0.1), "ling": (0.1, 0.1, 0.9)}
 

@@ -1,0 +1,1 @@
+"""From weights to a model folder: proven equal, calibrated, in lighter forms."""
