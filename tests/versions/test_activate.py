@@ -18,7 +18,7 @@ from webapp.access.models import AuditEvent, Membership, User
 from webapp.errors import Conflict, Forbidden, Invalid
 from webapp.projects.create import create_project
 from webapp.projects.models import Project
-from webapp.versions.activate import activate, active_pipeline, roll_back
+from webapp.versions.activate import STARTER_WORDS, activate, active_pipeline, roll_back
 from webapp.versions.broken import mark_broken
 from webapp.versions.models import Activation, Pipeline, Version
 from webapp.versions.pipelines import make_pipeline, with_version
@@ -102,6 +102,22 @@ def test_an_activation_is_an_event_with_who_why_and_gate(project: Project, pipel
     )
     logged = AuditEvent.objects.filter(action="activate").latest("pk")
     assert (logged.detail["before"], logged.detail["after"]) == (pipelines[0].digest, pipelines[1].digest)
+
+
+def test_what_is_said_of_the_starter_goes_and_comes_with_it(project: Project, pipelines: list[Pipeline]) -> None:
+    words = STARTER_WORDS["fish"]
+    Project.objects.filter(pk=project.pk).update(slug="fish", notice=words)
+    project.refresh_from_db()
+    starter, own = pipelines[:2]
+    Version.objects.filter(pk=starter.classifier_id).update(is_starter=True)
+    told = []
+    for pipeline in (own, Pipeline.objects.get(pk=starter.pk)):
+        activate(actor=OPERATOR, project=project, pipeline=pipeline)
+        told.append(Project.objects.get(pk=project.pk).notice)
+    Project.objects.filter(pk=project.pk).update(notice="Small ones are missed.")
+    activate(actor=OPERATOR, project=project, pipeline=own)
+    assert told == ["", words]
+    assert Project.objects.get(pk=project.pk).notice == "Small ones are missed."
 
 
 def test_only_admins_activate(project: Project, pipelines: list[Pipeline]) -> None:

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from classifier.card import parse_card
 from classifier.errors import ModelError
 from classifier.registry import read_active, write_active
+from classifier.starter import PROJECTS
 from webapp import queue
 from webapp.access import audit
 from webapp.access.actors import Actor
@@ -26,6 +27,9 @@ from webapp.versions.pipelines import as_active, versions_of
 LIVE = Activation.Slot.LIVE
 CATCH_UP = "webapp.predictions.tasks_io.catch_up"
 """Images that came while nothing was in use are asked about from the first activation on."""
+
+
+STARTER_WORDS = {starter.slug: starter.notice for starter in PROJECTS}
 
 
 class Unchecked:
@@ -76,7 +80,7 @@ def activate(
     Conflict says so. `pipeline` None empties a slot other than live.
     """
     require(actor, Action.ACTIVATE, project)
-    Project.objects.select_for_update().get(pk=project.pk)
+    project.notice = Project.objects.select_for_update().get(pk=project.pk).notice
     previous = active_pipeline(project, slot)
     if not isinstance(expected, Unchecked) and expected != previous:
         raise Conflict(
@@ -96,6 +100,8 @@ def activate(
     )
     if pipeline is not None:
         _ensure_answers(project, pipeline)
+        if slot == LIVE:
+            _say_of_starter(project, pipeline)
     audit.record(
         actor=actor,
         action="roll back" if rolls_back else "activate",
@@ -145,6 +151,14 @@ def _ensure_answers(project: Project, pipeline: Pipeline) -> None:
             except ModelError as error:
                 raise Conflict(str(error), code="version-broken") from error
             ensure_labels(project=project, labels=[*card.labels, *card.ancestors])
+
+
+def _say_of_starter(project: Project, pipeline: Pipeline) -> None:
+    """What is said of the starter is said while it answers; words of people stay as they are."""
+    words = STARTER_WORDS.get(project.slug, "") if any(one.is_starter for one in versions_of(pipeline)) else ""
+    if project.notice != words and (not project.notice or project.notice in STARTER_WORDS.values()):
+        project.notice = words
+        Project.objects.filter(pk=project.pk).update(notice=words)
 
 
 def roll_back(*, actor: Actor, project: Project, note: str, slot: str = LIVE) -> Activation:
