@@ -123,6 +123,7 @@ def swept(colour_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.long
 def test_no_byte_of_the_test_part_is_read_before_the_best_is_published(swept: Path) -> None:
     _, lines = read_manifest(swept / "manifest.jsonl.gz")
     pictures = Pictures.read(swept)
@@ -136,6 +137,7 @@ def test_no_byte_of_the_test_part_is_read_before_the_best_is_published(swept: Pa
     assert parts["test"] <= set(opened[published:]), "what was published is evaluated on it"
 
 
+@pytest.mark.long
 def test_the_best_by_validation_is_published_once_with_a_table_of_all(swept: Path) -> None:
     report = read_report(swept / "report.json")
     assert [one.epochs for one in report.trials] == [9, 3, 3, 3]

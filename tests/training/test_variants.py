@@ -28,6 +28,7 @@ def trained(colour_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.long
 def test_each_form_is_a_version_of_its_own_with_its_evidence(trained: Path) -> None:
     for name in ("int8", "f16"):
         card = verify_folder(trained / "variants" / name)
@@ -37,6 +38,7 @@ def test_each_form_is_a_version_of_its_own_with_its_evidence(trained: Path) -> N
         assert card.labels == read_card(trained / "model").labels
 
 
+@pytest.mark.long
 def test_the_table_holds_each_against_f32_on_the_same_pictures(trained: Path) -> None:
     for name in ("report.json", "report-validation.json"):
         full, *others = read_report(trained / name).variants
@@ -50,6 +52,7 @@ def test_the_table_holds_each_against_f32_on_the_same_pictures(trained: Path) ->
         assert all(one.milliseconds > 0 and one.digest for one in others)
 
 
+@pytest.mark.long
 def test_integers_are_integers_and_the_last_layer_is_none(trained: Path) -> None:
     graph = onnx.load(trained / "variants" / "int8" / ONNX).graph
     made_of = {one.name: one.data_type for one in graph.initializer}
@@ -58,6 +61,7 @@ def test_integers_are_integers_and_the_last_layer_is_none(trained: Path) -> None
     assert not any(name.endswith("_dequantised") for name in last.input)
 
 
+@pytest.mark.long
 def test_the_command_makes_them_of_any_model_folder(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
