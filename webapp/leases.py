@@ -95,6 +95,14 @@ def end(row: LeasedRow, state: str, **values: object) -> None:
     write(row, state=state, lease_token="", lease_until=None, done_at=Now(), **values)
 
 
+def fail(row: LeasedRow, code: str, reason: str) -> None:
+    """End it as failed, unless somebody stopped it before; no database takes a NUL in its words."""
+    try:
+        end(row, "failed", code=code[:40], reason=reason.replace("\0", ""))
+    except LeaseLost:
+        log.info("%s was stopped before it failed: %s", row, reason)
+
+
 def stop(rows: QuerySet[Work], state: str, **values: object) -> int:
     """End from outside what waits or is under way; whoever has it hears of that when it next renews."""
     under_way = rows.filter(state__in=UNDER_WAY)

@@ -67,10 +67,10 @@ def carry_out(run_id: int, *, should_stop: Callable[[], bool] = never, say: Word
         except Stopped:  # while its gate was at work
             leases.release(row)
         except OspreyError as error:
-            _fail(row, error.code, error.what)
+            leases.fail(row, error.code, error.what)
         except (ConfigError, ManifestError, OSError, ValueError, StillThere) as error:
             log.warning("%s failed", row, exc_info=True)
-            _fail(row, FAILED, str(error))
+            leases.fail(row, FAILED, str(error))
     return Run.objects.get(pk=run_id)
 
 
@@ -81,7 +81,7 @@ def _lease(run_id: int) -> Run | None:
     joined = ("project", "snapshot__project", "start_version", "started_by", "plan__by")
     row = Run.objects.select_related(*joined).get(pk=run_id)
     if leases.is_worn_out(row):
-        _fail(row, ENDED_WORKER, _worn_out(row))
+        leases.fail(row, ENDED_WORKER, _worn_out(row))
         return None
     return row
 
@@ -140,28 +140,21 @@ def _settle(row: Run, folder: Path, status: int, why: str, follower: Follower, s
         # Only a run that gave way pauses: one whose worker stops is to be had at once.
         leases.release(row, reason=why if row.when == "idle" else "")
     elif status == EXIT_STATUS[LEARNED_NOTHING]:
-        _fail(row, LEARNED_NOTHING, ended.reason if ended else "It learned nothing.")
+        leases.fail(row, LEARNED_NOTHING, ended.reason if ended else "It learned nothing.")
         clear(row)
     elif status < 0 or status == EXIT_STATUS[CANCELLED]:
         _again(row, f"The training process was ended by signal {-status}." if status < 0 else "It was asked to stop.")
     else:
-        _fail(row, FAILED, (ended.reason if ended else "") or _last_lines(follower))
+        leases.fail(row, FAILED, (ended.reason if ended else "") or _last_lines(follower))
 
 
 def _again(row: Run, reason: str) -> None:
     """Somebody or something ended the process: another try from the checkpoint, but not for ever."""
     if row.attempts >= leases.GIVE_UP_AFTER:
         row.reason = reason
-        _fail(row, ENDED_WORKER, _worn_out(row))
+        leases.fail(row, ENDED_WORKER, _worn_out(row))
     else:
         leases.write(row, state=leases.WAITING, lease_token="", lease_until=leases.end_of_lease(), reason=reason)
-
-
-def _fail(row: Run, code: str, reason: str) -> None:
-    try:
-        leases.end(row, Run.State.FAILED, code=code, reason=reason.replace("\0", ""))
-    except leases.LeaseLost:
-        log.info("%s was cancelled before it failed: %s", row, reason)
 
 
 def _ended(folder: Path) -> Ended | None:

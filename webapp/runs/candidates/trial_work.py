@@ -38,13 +38,15 @@ def carry_out_trial(pk: int, *, should_stop: Callable[[], bool] = never) -> Tria
             leases.release(row)
         except (OspreyError, OSError, ValueError) as error:
             log.warning("%s failed", row, exc_info=True)
-            _fail(row, getattr(error, "code", FAILED), getattr(error, "what", str(error)))
+            leases.fail(row, getattr(error, "code", FAILED), getattr(error, "what", str(error)))
     return Trial.objects.get(pk=pk)
 
 
 def _carry_out(row: Trial, should_stop: Callable[[], bool]) -> None:
     if leases.is_worn_out(row):
-        _fail(row, ENDED_WORKER, f"It ended its process {leases.GIVE_UP_AFTER} times, perhaps for want of memory.")
+        leases.fail(
+            row, ENDED_WORKER, f"It ended its process {leases.GIVE_UP_AFTER} times, perhaps for want of memory."
+        )
         return
     with work_folder() as folder:
         write_folder(_as_run(row), folder)
@@ -52,7 +54,7 @@ def _carry_out(row: Trial, should_stop: Callable[[], bool]) -> None:
         result = _result(folder) if status == 0 else None
         said = f"Its process was ended by signal {-status}." if status < 0 else last_words(folder)
     if result is None:
-        _fail(row, FAILED, said)
+        leases.fail(row, FAILED, said)
     else:
         leases.end(row, Trial.State.DONE, result=result, device=str(result["device"])[:120], code="", reason="")
 
@@ -78,10 +80,3 @@ def _as_run(row: Trial) -> Run:
         seed=row.config.get("seed", 0),
         start_version=row.start_version,
     )
-
-
-def _fail(row: Trial, code: str, reason: str) -> None:
-    try:
-        leases.end(row, Trial.State.FAILED, code=code[:40], reason=reason)
-    except leases.LeaseLost:
-        log.info("%s was stopped before it failed: %s", row, reason)

@@ -116,7 +116,7 @@ def carry_out_evaluation(pk: int, *, should_stop: Callable[[], bool] = never, sa
             give_back(row)
         except (OspreyError, OSError, ValueError) as error:
             log.warning("%s failed", row, exc_info=True)
-            _fail(row, getattr(error, "code", FAILED), getattr(error, "what", str(error)))
+            leases.fail(row, getattr(error, "code", FAILED), getattr(error, "what", str(error)))
     row = Evaluation.objects.select_related(*JOINED).get(pk=pk)
     tell_waiting(row)
     return row
@@ -156,7 +156,9 @@ def evaluate_now(
 
 def _carry_out(row: Evaluation, folder: Path, should_stop: Callable[[], bool], say: Words) -> None:
     if leases.is_worn_out(row):
-        _fail(row, ENDED_WORKER, f"It ended its process {leases.GIVE_UP_AFTER} times, perhaps for want of memory.")
+        leases.fail(
+            row, ENDED_WORKER, f"It ended its process {leases.GIVE_UP_AFTER} times, perhaps for want of memory."
+        )
         return
     values = _evaluate(row, folder, should_stop, _teller(row, folder, say, has_lease=True))
     leases.end(row, values.pop("state"), **values)
@@ -211,13 +213,6 @@ def _teller(row: Evaluation, folder: Path, say: Words, *, has_lease: bool) -> Ca
             leases.renew(row, progress=progress)
 
     return tell
-
-
-def _fail(row: Evaluation, code: str, reason: str) -> None:
-    try:
-        leases.end(row, Evaluation.State.FAILED, code=code[:40], reason=reason)
-    except leases.LeaseLost:
-        log.info("%s was stopped before it failed: %s", row, reason)
 
 
 def give_back(row: leases.LeasedRow) -> None:
