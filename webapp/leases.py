@@ -95,6 +95,14 @@ def end(row: LeasedRow, state: str, **values: object) -> None:
     write(row, state=state, lease_token="", lease_until=None, done_at=Now(), **values)
 
 
+def give_back(row: LeasedRow) -> None:
+    """The worker stops: somebody else may have it at once."""
+    try:
+        release(row)
+    except LeaseLost:
+        log.info("%s was stopped before it could be given back", row)
+
+
 def fail(row: LeasedRow, code: str, reason: str) -> None:
     """End it as failed, unless somebody stopped it before; no database takes a NUL in its words."""
     try:

@@ -45,7 +45,7 @@ from webapp.runs.comparing.command import (
     work_folder,
     write_merges,
 )
-from webapp.runs.comparing.evaluate import ENDED_WORKER, evaluate_now, give_back, waiting_evaluation
+from webapp.runs.comparing.evaluate import ENDED_WORKER, evaluate_now, waiting_evaluation
 from webapp.runs.comparing.outcomes import keep, path_in_store
 from webapp.runs.comparing.provenance import trained_on
 from webapp.runs.comparing.waiting import COMPARE, ready
@@ -144,7 +144,7 @@ def carry_out_comparison(pk: int, *, should_stop: Callable[[], bool] = never) ->
     except leases.LeaseLost:
         log.info("%s was stopped, or goes on elsewhere", row)
     except Stopped:
-        give_back(row)
+        leases.give_back(row)
     return Comparison.objects.select_related(*JOINED).get(pk=pk)
 
 

@@ -113,7 +113,7 @@ def carry_out_evaluation(pk: int, *, should_stop: Callable[[], bool] = never, sa
         except leases.LeaseLost:
             log.info("%s was stopped, or goes on elsewhere", row)
         except Stopped:
-            give_back(row)
+            leases.give_back(row)
         except (OspreyError, OSError, ValueError) as error:
             log.warning("%s failed", row, exc_info=True)
             leases.fail(row, getattr(error, "code", FAILED), getattr(error, "what", str(error)))
@@ -213,11 +213,3 @@ def _teller(row: Evaluation, folder: Path, say: Words, *, has_lease: bool) -> Ca
             leases.renew(row, progress=progress)
 
     return tell
-
-
-def give_back(row: leases.LeasedRow) -> None:
-    """The worker stops: somebody else may have it at once."""
-    try:
-        leases.release(row)
-    except leases.LeaseLost:
-        log.info("%s was stopped before it could be given back", row)
