@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import redis
@@ -15,6 +18,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 0.1
 WAKE_LASTS_SECONDS = 5
+MOST_COMING = 4
+COMING_LASTS_MILLISECONDS = 300
 TASKS = {"gpu": "webapp.predictions.tasks.drain"}
 
 failures: dict[str, int] = {"wake": 0}
@@ -53,14 +58,45 @@ def _patient_client() -> redis.Redis | None:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, retry=None) if settings.HAS_REDIS else None
 
 
-def wait_for_nudge(queue: str, seconds: float) -> bool:
-    """Whether more work was announced within `seconds`; at once False where nothing can be heard."""
+def coming_key(queue: str) -> str:
+    """A short list of what will be asked in a moment; only a worker at rest reads it, and it is soon forgotten."""
+    return f"osprey:coming:{queue}"
+
+
+def say_coming(queue: str, what: str) -> None:
+    """Tell a worker at rest what is about to be asked, before there is a row of it. Lost without harm."""
+
+    def say() -> None:
+        connection = client()
+        if connection is not None:
+            pipe = connection.pipeline(transaction=False)
+            pipe.lpush(coming_key(queue), what)
+            pipe.ltrim(coming_key(queue), 0, MOST_COMING - 1)
+            pipe.pexpire(coming_key(queue), COMING_LASTS_MILLISECONDS)
+            pipe.execute()
+
+    _try(queue, say)
+
+
+def wait_for_nudge(queue: str, seconds: float, *, heed: Callable[[str], object]) -> bool:
+    """Whether more work was announced within `seconds`; at once False where nothing can be heard.
+
+    `heed` is given what is said to be coming meanwhile.
+    """
     connection = _patient_client()
+    until = time.monotonic() + seconds
     try:
-        return connection is not None and connection.blpop([nudge_key(queue)], timeout=seconds) is not None
+        while connection is not None and (left := until - time.monotonic()) > 0:
+            heard = connection.blpop([nudge_key(queue), coming_key(queue)], timeout=left)
+            if heard is None:
+                return False
+            key, what = cast("tuple[bytes, bytes]", heard)
+            if key.decode() == nudge_key(queue):
+                return True
+            heed(what.decode())
     except (redis.RedisError, OSError) as error:
         _count(queue, error)
-        return False
+    return False
 
 
 def nudge(queue: str) -> None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import hashlib
 
+from pytest_django import Settings
+
+from tests.pictures import jpeg
+from webapp.access.actors import OPERATOR
 from webapp.images import states
+from webapp.images.keep import ReceivedFile
 from webapp.images.models import File, Image, Item, Upload
+from webapp.predictions.accept import Accepted, accept_image
 from webapp.predictions.models import Prediction, Priority
 from webapp.projects.models import Project
 from webapp.versions.models import Pipeline, Version
@@ -34,3 +40,13 @@ def _make_one(pipeline: Pipeline, upload: Upload, priority: Priority, number: in
     states.add_state(image)
     Item.objects.create(upload=upload, path=f"{number}.jpg", state=Item.State.RECEIVED, image=image)
     return Prediction.objects.create(image=image, pipeline=pipeline, priority=priority)
+
+
+def send(project: Project, settings: Settings, seed: int, priority: Priority = Priority.BULK) -> Accepted:
+    """A real picture, sent."""
+    content = jpeg(40, 30, seed=seed)
+    path = settings.INCOMING_DIR / f"in-{seed}"
+    path.write_bytes(content)
+    received = ReceivedFile(path=path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+    upload = project.uploads.get_or_create(name="drained")[0]
+    return accept_image(actor=OPERATOR, project=project, received=received, upload=upload, priority=priority)

@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
-from tests.colour_versions import make_colour_version
-from tests.pictures import jpeg
-from tests.predictions.rows import make_pipeline, make_waiting
-from webapp.access.actors import OPERATOR
-from webapp.images.keep import ReceivedFile
+from tests.predictions.rows import make_pipeline, make_waiting, send
 from webapp.predictions import drain
-from webapp.predictions.accept import Accepted, accept_image
 from webapp.predictions.drain import LOOK_AHEAD, Drainer
 from webapp.predictions.models import Prediction
-from webapp.projects.create import create_project
 from webapp.projects.models import Project
 from webapp.versions import pipelines
-from webapp.versions.activate import activate
-from webapp.versions.publish import publish_folder
 
 State = Prediction.State
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
-
-
-@pytest.fixture
-def colours(tmp_path: Path, settings: Settings) -> Project:
-    """A project that answers with the colour of a picture."""
-    settings.DATA_DIR = tmp_path / "data"
-    settings.STORE_DIR = settings.DATA_DIR / "store"
-    settings.INCOMING_DIR = settings.STORE_DIR / "incoming"
-    settings.VERSIONS_DIR, settings.DERIVED_DIR = settings.DATA_DIR / "versions", settings.DATA_DIR / "derived"
-    settings.INCOMING_DIR.mkdir(parents=True)
-    settings.DEVICE = "cpu"
-    project = create_project(actor=OPERATOR, name="Colours", template_labels=False)
-    folder = make_colour_version(tmp_path / "colours")
-    version = publish_folder(actor=OPERATOR, folder=folder, project=project)
-    pipeline = pipelines.make_pipeline(project=project, classifier=version)
-    activate(actor=OPERATOR, project=project, pipeline=pipeline)
-    return project
-
-
-def send(project: Project, settings: Settings, seed: int) -> Accepted:
-    content = jpeg(40, 30, seed=seed)
-    path = settings.INCOMING_DIR / f"in-{seed}"
-    path.write_bytes(content)
-    received = ReceivedFile(path=path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-    upload = project.uploads.get_or_create(name="drained")[0]
-    return accept_image(actor=OPERATOR, project=project, received=received, upload=upload)
 
 
 def test_rows_of_a_model_that_cannot_be_loaded_do_not_hide_those_behind_them(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from django.conf import settings
 
-from webapp import broker, queue
+from webapp import queue
 from webapp.predictions import drain
 from webapp.predictions.drain import Drainer
 
@@ -24,19 +21,6 @@ class Resting(Drainer):
     def _drain(self, deadline: float) -> int:
         self.drains += 1
         return 0
-
-
-@pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A real broker to hear by."""
-    with tempfile.TemporaryDirectory(prefix="osprey-l-") as folder, broker.serving(Path(folder)) as url:
-        monkeypatch.setattr(settings, "REDIS_URL", url.replace("redis+socket://", "unix://").split("?virtual_host")[0])
-        monkeypatch.setattr(settings, "HAS_REDIS", True)
-        for client in (queue.client, queue._patient_client):
-            client.cache_clear()
-        yield
-    for client in (queue.client, queue._patient_client):
-        client.cache_clear()
 
 
 @pytest.mark.usefixtures("heard")
@@ -66,21 +50,21 @@ def test_a_nudge_that_was_meant_for_a_drain_under_way_reaches_it(monkeypatch: py
     worker = Resting("w")
     real = queue.wait_for_nudge
 
-    def drain_begins_meanwhile(name: str, seconds: float) -> bool:
+    def drain_begins_meanwhile(name: str, seconds: float, heed: Callable[[str], object]) -> bool:
         worker._at_rest.clear()
-        return real(name, seconds)
+        return real(name, seconds, heed=heed)
 
     monkeypatch.setattr(queue, "wait_for_nudge", drain_begins_meanwhile)
     queue._announce("gpu")
     worker.drain_when_nudged(4)
     assert worker.drains == 0
-    assert real("gpu", 4)
+    assert real("gpu", 4, heed=print)
 
 
 def test_while_a_drain_is_under_way_nudges_are_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Resting("w")
     worker._at_rest.clear()
-    monkeypatch.setattr(queue, "wait_for_nudge", lambda name, seconds: pytest.fail("listened"))
+    monkeypatch.setattr(queue, "wait_for_nudge", lambda name, seconds, heed: pytest.fail("listened"))
     worker.drain_when_nudged(0.01)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from datetime import UTC, datetime
 
 import numpy as np
@@ -44,9 +45,15 @@ def crab(score: float = 0.9) -> Answer:
 MEASURES = Measures(Facts(captured_at=datetime(2026, 5, 1, 12, 0)), Quality(0.5, 0.2, 3.0), 77, 0.25)
 
 
+def measured() -> Future[Measures]:
+    taken: Future[Measures] = Future()
+    taken.set_result(MEASURES)
+    return taken
+
+
 def test_an_answer_settles_prediction_region_embedding_state_item_and_counts(pipeline: Pipeline) -> None:
     work = held(pipeline)
-    record(held=work, results=[Result(work.works[0], crab(), MEASURES)], names=names(pipeline))
+    record(held=work, results=[Result(work.works[0], crab(), measured())], names=names(pipeline))
     prediction = Prediction.objects.get()
     state = ImageState.objects.get()
     assert (prediction.state, prediction.label_key, prediction.counts) == ("done", "crab", {"crab": 1})
@@ -61,7 +68,7 @@ def test_what_the_first_decode_measured_is_kept_with_its_time_in_utc(pipeline: P
     pipeline.project.time_zone = "Africa/Nairobi"
     pipeline.project.save()
     work = held(pipeline)
-    record(held=work, results=[Result(work.works[0], crab(), MEASURES)], names=names(pipeline))
+    record(held=work, results=[Result(work.works[0], crab(), measured())], names=names(pipeline))
     image = Image.objects.get()
     assert (image.captured_at, image.perceptual_hash, image.damaged_share) == ("2026-05-01T12:00:00", 77, 0.25)
     assert image.captured_at_utc == datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
@@ -90,6 +97,6 @@ def test_a_failure_leaves_its_neighbours_alone(pipeline: Pipeline) -> None:
 def test_who_lost_the_lease_changes_nothing(pipeline: Pipeline) -> None:
     late = held(pipeline)
     Prediction.objects.update(lease_token="somebody else")
-    record(held=late, results=[Result(late.works[0], crab(), MEASURES)], names=names(pipeline))
+    record(held=late, results=[Result(late.works[0], crab(), measured())], names=names(pipeline))
     assert Prediction.objects.get().state == Prediction.State.LEASED
     assert (Region.objects.count(), Item.objects.get().state) == (0, Item.State.RECEIVED)

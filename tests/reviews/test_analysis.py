@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from django.core.management import call_command
+from django.db.models import F
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -111,16 +113,46 @@ def test_an_error_is_kept_as_the_reason(reef: Project, monkeypatch: pytest.Monke
     assert (row.state, row.reason) == ("failed", "what looks new: MemoryError: no room")
 
 
+def let_pass(minutes: float) -> None:
+    """As if that much time had gone by since all that is there."""
+    by = timedelta(minutes=minutes)
+    Image.objects.update(created_at=F("created_at") - by)
+    Analysis.objects.update(created_at=F("created_at") - by, done_at=F("done_at") - by)
+
+
 def test_a_pass_is_due_when_enough_came_in_or_was_reviewed_and_not_before(reef: Project) -> None:
+    let_pass(2)
     assert analysis.is_due(reef)
     analysis.run(reef)
+    let_pass(2)
     assert not analysis.is_due(reef)
     add_images(reef, [""] * 10)
+    let_pass(2)
     assert not analysis.is_due(reef)
     add_images(reef, [""] * 45)
+    let_pass(2)
     assert analysis.is_due(reef)
     analysis.add(reef)
     assert not analysis.is_due(reef), "one waits already"
+
+
+def test_while_pictures_stream_in_a_pass_waits_but_not_for_ever(reef: Project) -> None:
+    add_images(reef, [""] * 60)
+    assert not analysis.is_due(reef)
+    let_pass(21)
+    add_images(reef, [""])
+    assert analysis.is_due(reef)
+
+
+def test_a_pass_that_took_long_is_followed_by_a_rest(reef: Project) -> None:
+    done = analysis.run(reef)
+    assert done is not None
+    add_images(reef, [""] * 60)
+    let_pass(5)
+    Analysis.objects.filter(pk=done.pk).update(created_at=F("done_at") - timedelta(minutes=1))
+    assert not analysis.is_due(reef)
+    let_pass(6)
+    assert analysis.is_due(reef)
 
 
 def test_a_project_without_images_is_never_due() -> None:

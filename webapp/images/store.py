@@ -27,6 +27,10 @@ def key_of(sha256: str, media_type: str) -> str:
     return f"{sha256[:2]}/{sha256[2:4]}/{sha256}{ENDINGS.get(media_type, '')}"
 
 
+def holds(key: str) -> bool:
+    return (Path(settings.STORE_DIR) / key).exists()
+
+
 def keep(path: Path, *, sha256: str, media_type: str) -> str:
     """Move a temporary file of the store to its final key, durably; the same bytes twice are one file."""
     key = key_of(sha256, media_type)

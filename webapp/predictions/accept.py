@@ -19,6 +19,7 @@ from webapp.images import states, store
 from webapp.images.keep import ReceivedFile
 from webapp.images.models import File, Image, Item, Upload
 from webapp.images.paths import normalise_path
+from webapp.predictions import coming
 from webapp.predictions.models import WORTH_A_TRY, Prediction, Priority
 from webapp.predictions.retry import retry
 from webapp.projects.models import Project
@@ -65,6 +66,8 @@ def accept_image(
     """
     require(actor, Action.RECOGNISE, project)
     header = sniff_or_refuse(received, item)
+    if priority == Priority.CALL:
+        coming.announce(project_id=project.pk, received=received, key=store.key_of(received.sha256, header.media_type))
     key = store.keep(received.path, sha256=received.sha256, media_type=header.media_type)
     file = File(sha256=received.sha256, size=received.size, media_type=header.media_type, storage_key=key)
     image = Image(

@@ -19,10 +19,11 @@ from django.conf import settings
 
 from classifier.types import Answer, Failure
 from webapp import queue
+from webapp.predictions import coming
 from webapp.predictions.beside import tried_beside
 from webapp.predictions.claim import NOTHING, Claim, claim, next_pipelines, put_back, recover
 from webapp.predictions.engine_host import KEEP, EngineHost, Hosted
-from webapp.predictions.look import Kept, Looked, look_at
+from webapp.predictions.look import Kept, Looked, look_at, side_for
 from webapp.predictions.record import Result, record
 from webapp.predictions.stored import Stored, stored_vectors
 from webapp.projects.models import Project
@@ -71,6 +72,7 @@ class Drainer:
         self.doing = ""
         self._is_warm = False
         self._kept = Kept()
+        self._sides: dict[int, int] = {}
         self._tried: tuple[float, set[int]] = (-TRIED_LASTS_SECONDS, set())
         self._background = FIRST_BACKGROUND
         self._recovered_at = -RECOVER_SECONDS
@@ -114,7 +116,7 @@ class Drainer:
         begun = time.monotonic()
         if not self._at_rest.wait(seconds):
             return 0
-        if not queue.wait_for_nudge("gpu", seconds):
+        if not queue.wait_for_nudge("gpu", seconds, heed=self._heed):
             if time.monotonic() - begun < seconds / 2:
                 self.stopping.wait(DEAF_SECONDS)
             return 0
@@ -160,7 +162,7 @@ class Drainer:
         begun = self._begin(deadline)
         until = min(time.monotonic() + LINGER_SECONDS, deadline)
         while begun is None and not self.is_stopping() and (left := until - time.monotonic()) > 0:
-            if not queue.wait_for_nudge("gpu", left):
+            if not queue.wait_for_nudge("gpu", left, heed=self._heed):
                 break
             begun = self._begin(deadline)
         if begun is None and not self._is_over(deadline):
@@ -200,14 +202,23 @@ class Drainer:
         tried = set() if held.is_background else self._tried_beside()
         for work in held.works:
             known = stored.get(work.prediction_id)
+            pipeline = self._hosted(work.pipeline_id).pipeline
+            self._sides[work.project_id] = side_for(pipeline)
             yield known or self._threads.submit(
                 look_at,
                 work,
-                self._hosted(work.pipeline_id).pipeline,
+                pipeline,
                 self._measurer,
                 self._kept,
                 keep=work.project_id in tried,
+                is_alone=len(held.works) == 1,
             )
+
+    def _heed(self, said: str) -> None:
+        """Begin to decode what comes for a project whose pictures were seen before. Any thread may hear of it."""
+        picture = coming.read(said)
+        if picture.project_id in self._sides:
+            coming.begin(picture, side=self._sides[picture.project_id], kept=self._kept, threads=self._threads)
 
     def _tried_beside(self) -> set[int]:
         if time.monotonic() - self._tried[0] > TRIED_LASTS_SECONDS:
@@ -282,7 +293,7 @@ class Drainer:
             each = 1000 * (time.perf_counter() - begun) / len(indexes) if is_timed else None
             for index, answer in zip(indexes, answers, strict=True):
                 look = looked[index]
-                measures = look.measures.result() if isinstance(look, Looked) and look.measures else None
+                measures = look.measures.start() if isinstance(look, Looked) and look.measures else None
                 results[index] = Result(held.works[index], answer, measures, each)
         return [results[index] for index in sorted(results)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -30,13 +31,13 @@ SETTLING = (Purpose.LIVE, Purpose.MEASURE)
 
 @dataclass(frozen=True)
 class Result:
-    """One prediction's outcome. `measures` is there the first time an image is decoded.
+    """One prediction's outcome. `measures` come the first time an image is decoded.
 
     `milliseconds`: in the networks, its share of the batch; None where they were spared."""
 
     work: Work
     answer: Answer | Failure
-    measures: Measures | None = None
+    measures: Future[Measures] | None = None
     milliseconds: float | None = None
 
 
@@ -56,11 +57,12 @@ def record(*, held: Claim, results: Sequence[Result], names: Mapping[int, Names]
         kept = [result for result in results if result.work.prediction_id in mine]
         _write_predictions(kept, names)
         _write_regions(kept, names)
-        measured = write_measures((one.work, one.measures) for one in kept if one.measures is not None)
-        _write_states(kept, names, measured)
         _note_missing(kept)
         _ask_beside(kept)
         news = _settle_items(kept)
+        # Last, since those of a lone picture may be on their way still.
+        measured = write_measures((one.work, one.measures.result()) for one in kept if one.measures is not None)
+        _write_states(kept, names, measured)
     events.publish_all({events.DONE: [result.work.prediction_id for result in kept], **news})
 
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from webapp import leases, queue
 from webapp.access.actors import Actor
 from webapp.access.require import require
 from webapp.access.table import Action
 from webapp.errors import OspreyError
-from webapp.images.models import FacetCount
+from webapp.images.models import FacetCount, Image
 from webapp.projects.models import Project
 from webapp.reviews.models import Analysis
 
@@ -29,6 +31,11 @@ log = logging.getLogger(__name__)
 TASK = "webapp.reviews.tasks_analysis.analyse"
 KEPT = 20
 NEWS, NEWS_SHARE = 50, 0.05
+SETTLED = timedelta(minutes=1)
+"""No picture came for so long: what was sent is here."""
+PATIENCE = timedelta(minutes=20)
+REST = 10
+"""A pass is followed by so many times as long without one."""
 State = Analysis.State
 
 Progress = Callable[[str, float], None]
@@ -131,7 +138,11 @@ def look() -> None:
 
 
 def is_due(project: Project) -> bool:
-    """Whether so much came in, or was reviewed, that the findings are old. Read from the counts alone."""
+    """Whether so much came in, or was reviewed, that the findings are old. Read from the counts alone.
+
+    While pictures stream in, and right after a pass that took long, it can wait: a pass takes a processor, and whoever
+    sends pictures waits for their answers.
+    """
     counts = FacetCount.objects.filter(project=project, facet__in=["all", "review"])
     now = {(row.facet, row.value): row.count for row in counts}
     total, unreviewed = now.get(("all", ""), 0), now.get(("review", "unreviewed"), 0)
@@ -140,6 +151,8 @@ def is_due(project: Project) -> bool:
     last = Analysis.objects.filter(project=project).order_by("-pk").first()
     if last is not None and last.state == State.FAILED:
         return time.time() - (last.done_at or last.created_at).timestamp() > 3600
+    if _streams_in(project, last.created_at if last else None) or (last is not None and _rests(last)):
+        return False
     if last is None:
         return True
     then = last.report
@@ -150,3 +163,19 @@ def is_due(project: Project) -> bool:
         waits = Prediction.objects.filter(pipeline__project=project, state__in=["pending", "leased"]).exists()
         return not waits
     return bool(changed >= max(NEWS, NEWS_SHARE * total))
+
+
+def _streams_in(project: Project, since: datetime | None) -> bool:
+    """Whether a picture has just come; not for ever, since some cameras send day and night."""
+    came = Image.objects.filter(project=project)
+    newest = came.order_by("-pk").values_list("created_at", flat=True).first()
+    if newest is None or timezone.now() - newest > SETTLED:
+        return False
+    since = since or came.order_by("pk").values_list("created_at", flat=True)[0]
+    return timezone.now() - since < PATIENCE
+
+
+def _rests(last: Analysis) -> bool:
+    """Whether it is no time yet for another pass, by how long the last one took."""
+    ended = last.done_at or last.created_at
+    return timezone.now() - ended < REST * (ended - last.created_at)
