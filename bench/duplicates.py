@@ -127,7 +127,9 @@ class Measured:
         """Pairs among the chosen pictures, by their places among them."""
         there = np.arange(len(chosen))
         pixels = np.frombuffer(b"".join(self.greys), dtype=np.uint8).reshape(-1, HASH_SIDE, HASH_SIDE)[chosen]
-        known = Hashes(there, np.array(self.hashes, dtype=np.int64)[chosen], None)
+        known = Hashes(
+            there, np.array(self.hashes, dtype=np.int64)[chosen], None, np.zeros(len(chosen), dtype=np.int64)
+        )
         return pairs_of(known, Stored(there, there, np.stack(self.vectors)[chosen]), Stored(there, there, pixels))[0]
 
 

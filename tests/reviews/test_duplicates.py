@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import ImageEnhance
 from pytest_django import Settings
 
@@ -22,6 +23,7 @@ from webapp.images.models import Image
 from webapp.reviews import greys, vectors
 from webapp.reviews.duplicates import find_clusters
 from webapp.reviews.models import NearDuplicate
+from webapp.reviews.numeric import windows
 from webapp.reviews.numeric.hashes import close_pairs
 from webapp.reviews.numeric.joining import Clusters
 
@@ -178,3 +180,22 @@ def test_vectors_are_kept_beside_the_database_and_only_new_ones_are_read(own_cac
     mended = vectors.load(project)
     assert mended is not None and len(mended.ids) == 8
     np.testing.assert_array_equal(mended.matrix, before)
+
+
+def test_copies_sent_again_and_again_are_looked_at_once_each_and_then_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def counting(pixels: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        looked.append(len(pairs))
+        return agree(pixels, pairs)
+
+    agree = windows.agree
+    monkeypatch.setattr(windows, "agree", counting)
+    project = make_project()
+    small = small_copy(decode(encoded(taken(1, 1, 1), "JPEG"), at_least=0))
+    ids = add_images(project, [""] * 90, hashes=[hash_of(small)] * 90, vectors=around(1, 90, spread=0.001))
+    for digest in Image.objects.filter(pk__in=ids).values_list("file__sha256", flat=True):
+        store.write_derived(digest, "256.jpg", encode(small))
+    assert (find_clusters(project).images, sum(looked)) == (90, 89)
+    looked.clear()
+    assert (find_clusters(project).images, sum(looked)) == (90, 0)

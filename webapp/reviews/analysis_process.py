@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -31,9 +32,15 @@ def run_beside(project_id: int) -> int | None:
         _turn.release()
 
 
+def few_threads() -> dict[str, str]:
+    """The environment, with arithmetic on half of the processors: threads beyond those wait by turning in place."""
+    threads = str(max(1, (os.cpu_count() or 1) // 2))
+    return {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, **os.environ}
+
+
 def _run(project_id: int) -> int:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "analyse", str(project_id)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=few_threads()) as process:
         while process.poll() is None:
             if celery_state.should_stop is not None or celery_state.should_terminate is not None:
                 log.info("the analysis of project %s is put off: this worker stops", project_id)

@@ -51,12 +51,16 @@ def _read(project: Project, since: datetime | None) -> Hashes:
         .filter(Q(contrast=None) | Q(contrast__gte=FLAT_CONTRAST))
         .order_by("pk")
     )
-    rows = images.values_list("pk", "perceptual_hash", "measured_at").iterator(chunk_size=READ)
+    columns = "pk", "perceptual_hash", "near_duplicate__cluster", "measured_at"
     made = np.fromiter(
-        ((key, hash_, since is None or moment is None or moment >= since) for key, hash_, moment in rows),
-        dtype=[("id", np.int64), ("hash", np.int64), ("new", np.bool_)],
+        (
+            (key, hash_, cluster or 0, since is None or moment is None or moment >= since)
+            for key, hash_, cluster, moment in images.values_list(*columns).iterator(chunk_size=READ)
+        ),
+        dtype=[("id", np.int64), ("hash", np.int64), ("cluster", np.int64), ("new", np.bool_)],
     )
-    return Hashes(made["id"].copy(), made["hash"].copy(), None if since is None else made["new"].copy())
+    ids, hashes, clusters, news = (made[name].copy() for name in ("id", "hash", "cluster", "new"))
+    return Hashes(ids, hashes, None if since is None else news, clusters)
 
 
 @transaction.atomic

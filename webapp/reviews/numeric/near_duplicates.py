@@ -10,6 +10,7 @@ picture is like any other of its kind, and is left out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from classifier.fingerprint import mirrored
 from webapp.reviews.numeric import spaces, windows
-from webapp.reviews.numeric.hashes import REACH, Pairs, close_pairs, differing_bits, unique
+from webapp.reviews.numeric.forest import Forest
+from webapp.reviews.numeric.hashes import Pairs, differing_bits, find_across, find_close
 from webapp.reviews.numeric.stored import Stored
 
 CONTRADICTS = 0.6
@@ -26,53 +28,63 @@ NEARLY_THE_SAME = 0.92
 CLEARLY_APART = 28
 ABOVE_CHANCE = 0.02
 SAMPLE = 200_000
-BLOCK = 50_000
+BLOCK = 20_000
 
 
 @dataclass(frozen=True)
 class Hashes:
-    """The measured images of a project, in the order of their ids."""
+    """The measured images of a project, in the order of their ids; `clusters` are the names they have (0: none yet)."""
 
     ids: NDArray[np.int64]
     hashes: NDArray[np.int64]
     news: NDArray[np.bool_] | None
+    clusters: NDArray[np.int64]
 
 
 def pairs_of(known: Hashes, embedded: Stored | None, small: Stored) -> tuple[Pairs, NDArray[np.bool_]]:
-    """Pairs of positions, and which of them the hashes gave."""
+    """Pairs of positions that join all there is to join, no more than that takes, and which of them the hashes gave."""
     seen = small.find(known.ids)
-    near = close_pairs(known.hashes, at_most=REACH, news=known.news)
-    copies = _copies(known, seen, small)
-    far = np.empty((0, 2), dtype=np.int64)
+    rows = np.full(len(known.ids), -1) if embedded is None else embedded.find(known.ids)
+    forest = Forest(known.clusters, lambda pairs: _agree(pairs, seen, small))
+    for near in find_close(known.hashes, news=known.news):
+        pairs = forest.apart(_with_news(known, near))
+        forest.offer(pairs if embedded is None else _not_contradicted(pairs, seen, rows, embedded))
+    for copies in _copies(known, seen, small):
+        forest.offer(copies)
+    by_hash = forest.links()
     if embedded is not None:
-        rows = embedded.find(known.ids)
-        near = near[(_likeness(near, rows, embedded) >= CONTRADICTS) | _have(seen, near)]
-        far = _alike(known, rows, embedded)
-    by_hash = unique(np.concatenate([near, copies]))
-    both, first = np.unique(np.concatenate([by_hash, far]), axis=0, return_index=True)
-    true = _agree(both, seen, small)
-    return both[true], (first < len(by_hash))[true]
+        for far in _alike(known, rows, embedded, forest):
+            forest.offer(far)
+    both = np.concatenate([by_hash, forest.links()])
+    return both, np.arange(len(both)) < len(by_hash)
 
 
-def _copies(known: Hashes, seen: NDArray[np.int64], small: Stored) -> Pairs:
+def _with_news(known: Hashes, pairs: Pairs) -> Pairs:
+    return pairs if known.news is None else pairs[known.news[pairs].any(axis=1)]
+
+
+def _copies(known: Hashes, seen: NDArray[np.int64], small: Stored) -> Iterator[Pairs]:
     """Pairs of which one is like the other in a mirror, or like a part of it."""
     there = np.flatnonzero(seen >= 0)
-    whole = np.concatenate([known.hashes[there], mirrored(known.hashes[there])])
-    found = [_across(known, there, whole[: len(there)], mirrored(known.hashes[there]))]
+    plain, turned = known.hashes[there], mirrored(known.hashes[there])
+    yield from _across(known, there, plain, turned)
     for hashes in windows.bank(small.matrix, seen[there]):
-        found.append(_across(known, there, whole, hashes))
-    return unique(np.concatenate(found))
+        yield from _across(known, there, np.concatenate([plain, turned]), hashes)
 
 
-def _across(known: Hashes, there: NDArray[np.int64], whole: NDArray[np.int64], parts: NDArray[np.int64]) -> Pairs:
-    """Pairs of a hash of a whole picture (a row or several for each) and one of a part of another."""
-    some = np.flatnonzero(parts)
-    owners = np.concatenate([*[there] * (len(whole) // max(1, len(there))), there[some]])
-    news = None if known.news is None else known.news[owners]
-    pairs = close_pairs(np.concatenate([whole, parts[some]]), news=news)
-    pairs = pairs[(pairs[:, 0] < len(whole)) & (pairs[:, 1] >= len(whole))]
-    both = owners[pairs]
-    return np.asarray(both[both[:, 0] != both[:, 1]])
+def _across(
+    known: Hashes, there: NDArray[np.int64], whole: NDArray[np.int64], parts: NDArray[np.int64]
+) -> Iterator[Pairs]:
+    """Pairs of a hash of a whole picture (one or two for each) and one of a part of another; 0 is no hash."""
+    new = np.ones(len(there), dtype=np.bool_) if known.news is None else known.news[there]
+    first, some = np.arange(len(whole)) % max(1, len(there)), parts != 0
+    everything = np.arange(len(whole))
+    for wholes, asking in ((everything, some & new), (np.flatnonzero(new[first]), some & ~new)):
+        askers = np.flatnonzero(asking)
+        if len(wholes) and len(askers):
+            for pairs in find_across(whole[wholes], parts[askers]):
+                both = np.stack([first[wholes[pairs[:, 0]]], askers[pairs[:, 1]]], axis=1)
+                yield there[both[both[:, 0] != both[:, 1]]]
 
 
 def _have(seen: NDArray[np.int64], pairs: Pairs) -> NDArray[np.bool_]:
@@ -86,32 +98,40 @@ def _agree(pairs: Pairs, seen: NDArray[np.int64], small: Stored) -> NDArray[np.b
     return true
 
 
+def _not_contradicted(pairs: Pairs, seen: NDArray[np.int64], rows: NDArray[np.int64], embedded: Stored) -> Pairs:
+    """Without those that cannot be looked at and whose embeddings differ."""
+    good = _have(seen, pairs)
+    good[~good] = _likeness(pairs[~good], rows, embedded) >= CONTRADICTS
+    return pairs[good]
+
+
 def _likeness(pairs: Pairs, rows: NDArray[np.int64], embedded: Stored) -> NDArray[np.float32]:
     """Cosines of pairs; a pair without embeddings is not contradicted."""
     found = np.ones(len(pairs), dtype=np.float32)
     have = np.flatnonzero((rows[pairs] >= 0).all(axis=1))
     for part in spaces.blocks(len(have), BLOCK):
-        one, other = rows[pairs[have[part]]].T
-        first = np.asarray(embedded.matrix[one], dtype=np.float32)
-        found[have[part]] = np.einsum("ij,ij->i", first, np.asarray(embedded.matrix[other], dtype=np.float32))
+        there, ends = np.unique(rows[pairs[have[part]]], return_inverse=True)
+        vectors = np.asarray(embedded.matrix[there], dtype=np.float32)  # once each, in file order
+        one, other = ends.reshape(-1, 2).T
+        found[have[part]] = np.einsum("ij,ij->i", vectors[one], vectors[other])
     return found
 
 
-def _alike(known: Hashes, rows: NDArray[np.int64], embedded: Stored) -> Pairs:
+def _alike(known: Hashes, rows: NDArray[np.int64], embedded: Stored, forest: Forest) -> Iterator[Pairs]:
     """Pairs that the embedding finds: crops, captions, frames of one burst. The hash still has to be related."""
     there = np.flatnonzero(rows >= 0)
     if len(there) < 2 or (known.news is not None and not known.news[there].any()):
-        return np.empty((0, 2), dtype=np.int64)
+        return
     limit = _limit(known, there, rows, embedded)
     if limit >= 1.0:
-        return np.empty((0, 2), dtype=np.int64)
+        return
     small = spaces.reduced(embedded.matrix[rows[there]] if len(there) < BLOCK else _rows(embedded, rows[there]))
-    pairs = there[spaces.alike_pairs(small, at_least=limit - 0.02)]
-    if known.news is not None:
-        pairs = pairs[known.news[pairs].any(axis=1)]
-    bits = np.minimum(differing_bits(known.hashes, pairs), differing_bits(known.hashes, pairs, mirrored(known.hashes)))
-    pairs = pairs[bits <= FAR_BITS]
-    return pairs[_likeness(pairs, rows, embedded) >= limit]
+    turned = mirrored(known.hashes)
+    for alike in spaces.alike_pairs(small, at_least=limit - 0.02):
+        pairs = forest.apart(_with_news(known, there[alike]))
+        bits = np.minimum(differing_bits(known.hashes, pairs), differing_bits(known.hashes, pairs, turned))
+        pairs = pairs[bits <= FAR_BITS]
+        yield pairs[_likeness(pairs, rows, embedded) >= limit]
 
 
 def _rows(embedded: Stored, rows: NDArray[np.int64]) -> NDArray[np.float16]:

@@ -14,6 +14,7 @@ BLOCK = 8192
 DIMENSIONS = 128
 ROUNDS = 12
 LEARNT_FROM = 50_000
+COMPARED = 4096
 
 
 def blocks(count: int, size: int = BLOCK) -> Iterator[slice]:
@@ -97,19 +98,20 @@ def nearest_other(vectors: Floats, references: Floats, own: Ints) -> tuple[Ints,
     return where, near
 
 
-def alike_pairs(vectors: Floats, *, at_least: float, cell_size: int = 1000) -> Ints:
-    """Pairs of positions whose cosine is at least that; beyond some thousand vectors, only pairs that share a cell."""
+def alike_pairs(vectors: Floats, *, at_least: float, cell_size: int = 1000) -> Iterator[Ints]:
+    """Pairs of positions whose cosine is at least that, the smaller first, in parts.
+
+    Beyond some thousand vectors, only pairs that share a cell; in a crowded one each meets some thousand after it.
+    """
     count = max(1, round(len(vectors) / cell_size))
     cell = cells(vectors, count)[0] if count > 3 else np.zeros(len(vectors), dtype=np.int64)
     order = np.argsort(cell, kind="stable")
     edges = np.searchsorted(cell[order], np.arange(cell.max(initial=0) + 2))
-    found = []
     for start, stop in zip(edges[:-1], edges[1:], strict=True):
         members = order[start:stop]
-        for part in blocks(len(members), 2048):
-            likeness = vectors[members[part]] @ vectors[members].T
+        for part in blocks(len(members), COMPARED // 4):
+            others = members[part.start : part.stop + COMPARED]
+            likeness = vectors[members[part]] @ vectors[others].T
             left, right = np.nonzero(likeness >= at_least)
-            later = right > left + part.start
-            found.append(np.stack([members[part][left[later]], members[right[later]]], axis=1))
-    pairs = np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
-    return np.sort(pairs, axis=1)
+            later = right > left
+            yield np.stack([members[part][left[later]], others[right[later]]], axis=1)

@@ -55,19 +55,34 @@ def agree(greys: Greys, pairs: Pairs) -> NDArray[np.bool_]:
     """
     found = np.zeros(len(pairs), dtype=np.bool_)
     for part in blocks(len(pairs), BLOCK):
-        one, other = (np.asarray(greys[side], dtype=np.float32) for side in pairs[part].T)
-        found[part] = _agree(one, other)
+        found[part] = _agree(greys, pairs[part])
     return found
 
 
-def _agree(one: Floats, other: Floats) -> NDArray[np.bool_]:
-    plain = _tiles(one), _tiles(other)
-    same = _close(*plain) | _close(plain[0], plain[1][:, :, ::-1])
+def _agree(greys: Greys, pairs: Pairs) -> NDArray[np.bool_]:
+    """Tiles are made once for each picture, however many pairs it is in; windows only of pairs that still need them."""
+    whole, ends = _gathered(greys, pairs)
+    plain = _tiles(whole)
+    same = _match(plain, plain, ends)
+    left = np.flatnonzero(~same)
+    whole, ends = _gathered(greys, pairs[left])
+    plain = _tiles(whole)
     for down, across, begin in WINDOWS:
-        inside, within = _tiles(_seen(one, down, across, begin)), _tiles(_seen(other, down, across, begin))
-        same |= _close(inside, plain[1]) | _close(inside, plain[1][:, :, ::-1])
-        same |= _close(plain[0], within) | _close(plain[0], within[:, :, ::-1])
+        inside = _tiles(_seen(whole, down, across, begin))
+        same[left] |= _match(inside, plain, ends) | _match(plain, inside, ends)
     return same
+
+
+def _gathered(greys: Greys, pairs: Pairs) -> tuple[Floats, Pairs]:
+    """The pictures of those pairs, each once, and the pairs as places among them."""
+    rows, ends = np.unique(pairs, return_inverse=True)
+    return np.asarray(greys[rows], dtype=np.float32), ends.reshape(pairs.shape)
+
+
+def _match(one: Floats, other: Floats, ends: Pairs) -> NDArray[np.bool_]:
+    """Whether the tiles of the first of each pair, among the one, are close to those of the second, turned or not."""
+    first, second = one[ends[:, 0]], other[ends[:, 1]]
+    return _close(first, second) | _close(first, second[:, :, ::-1])
 
 
 def _tiles(greys: Floats) -> Floats:
