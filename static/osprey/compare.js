@@ -30,21 +30,28 @@ async function watch() {
 
 // ---- the images ----
 
-async function showImages(address) {
-  const box = $("#gallery");
+/** One part of this page in the state that an address has it in; true when it is there. */
+async function swap(id, address) {
+  const box = $(`#${id}`);
   box.setAttribute("aria-busy", "true");
   try {
     const response = await fetch(address, { credentials: "same-origin" });
-    const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("gallery");
-    if (!response.ok || !fresh) throw new Error(`The images could not be fetched (status ${response.status}).`);
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById(id);
+    if (!response.ok || !fresh) throw new Error(`It could not be fetched (status ${response.status}). Reload the page.`);
     box.replaceWith(document.adoptNode(fresh));
-    $("#gallery").scrollIntoView({ block: "start" });
-    $("#gallery").focus({ preventScroll: true });
-    announce($("#gallery .hint")?.textContent ?? "");
+    announce($(`#${id} .hint`)?.textContent ?? "");
+    return true;
   } catch (problem) {
     box.removeAttribute("aria-busy");
     toast(problem.message, { bad: true });
+    return false;
   }
+}
+
+async function showImages(address) {
+  if (!(await swap("gallery", address))) return;
+  $("#gallery").scrollIntoView({ block: "start" });
+  $("#gallery").focus({ preventScroll: true });
 }
 
 document.addEventListener("click", (event) => {
@@ -58,9 +65,12 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("submit", (event) => {
-  if (!event.target.matches("form[data-gallery]")) return;
+  const form = event.target;
+  if (!form.matches("form[data-gallery], form[data-matrix-form]")) return;
   event.preventDefault();
-  showImages(`${event.target.action}?${new URLSearchParams(new FormData(event.target))}`);
+  const query = new URLSearchParams(new FormData(form));
+  if (form.matches("[data-gallery]")) showImages(`${form.action}?${query}`);
+  else showMatricesOf(`${form.action.split("#")[0]}?${query}`);
 });
 
 // ---- one image ----
@@ -142,10 +152,22 @@ function showMatrix(kind) {
   for (const button of $$("[data-matrix]")) button.setAttribute("aria-pressed", String(button.dataset.matrix === kind));
 }
 
-if ($("#matrix-tabs")) {
-  show($("#matrix-tabs"), true);
-  showMatrix("changed");
-  $("#matrix-tabs").addEventListener("click", (event) => event.target.dataset.matrix && showMatrix(event.target.dataset.matrix));
+function readyMatrices(kind) {
+  const tabs = $("#matrix-tabs");
+  if (!tabs) return;
+  show(tabs, true);
+  showMatrix(kind);
+  tabs.addEventListener("click", (event) => event.target.dataset.matrix && showMatrix(event.target.dataset.matrix));
 }
+
+/** The same one of the three, around another label; the choice keeps the keyboard. */
+async function showMatricesOf(address) {
+  const kind = $("#matrix-tabs [aria-pressed='true']").dataset.matrix;
+  if (!(await swap("matrix", address))) return;
+  readyMatrices(kind);
+  $("#matrix-around").focus({ preventScroll: true });
+}
+
+readyMatrices("changed");
 
 if (UNDER_WAY.includes(page.state)) watch();

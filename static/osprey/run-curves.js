@@ -67,6 +67,11 @@ function ticks(low, high) {
   return found;
 }
 
+/** A learning rate of 0.00005 is wider than the room beside the chart. */
+function tickWords(value) {
+  return value && Math.abs(value) < 0.001 ? value.toExponential().replace("e-", "e\u2212") : String(value);
+}
+
 /** `low` and `high` are for logs whose values lie far from zero; `step` is what they call an epoch. */
 export function drawCurve(box, curves, lines, { share, step: unit = "epoch", low: least = null, high: greatest = null }) {
   const drawn = lines.map(({ key, words }) => ({ key, words, points: thinned(curves.of(key)), ends: curves.of(key, "epoch") })).filter(({ points }) => points.length);
@@ -83,7 +88,7 @@ export function drawCurve(box, curves, lines, { share, step: unit = "epoch", low
   box.replaceChildren(s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "curve", role: "img", "aria-label": `After ${curves.points.at(-1).x.toFixed(1)} of ${most} ${unit}s: ${said}` },
     ticks(low, high).map((value) => [
       s("line", { class: "curve-line", x1: LEFT, x2: WIDTH - RIGHT, y1: atY(value), y2: atY(value) }),
-      s("text", { class: "curve-text", x: LEFT - 6, y: atY(value) + 4, "text-anchor": "end", text: share ? `${Math.round(value * 100)} %` : String(value) }),
+      s("text", { class: "curve-text", x: LEFT - 6, y: atY(value) + 4, "text-anchor": "end", text: share ? `${Math.round(value * 100)} %` : tickWords(value) }),
     ]),
     ticks(0, most).filter(Number.isInteger).map((value) => s("text", { class: "curve-text", x: atX(value), y: HEIGHT - 5, "text-anchor": "middle", text: String(value) })),
     drawn.map(({ key, words, points, ends }) => [

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from importlib import import_module
 from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
+from importlib.util import find_spec, module_from_spec, spec_from_loader
 from types import ModuleType
 
 import pytest
-from django.core.management import load_command_class
+from django.core.management import get_commands, load_command_class
 
 from classifier.cli import classify
 from tests.docs import reading
+from training import __main__ as training
 from training.augmentation import augment_data
 from webapp import site_commands
 
@@ -31,6 +33,7 @@ def launcher() -> ModuleType:
 
 
 COMMANDS = launcher().COMMANDS
+TRAINING = training.COMMANDS
 
 
 def of_django(app: str, name: str) -> Callable[[], argparse.ArgumentParser]:
@@ -87,6 +90,28 @@ def test_every_command_has_a_section_and_every_section_a_command() -> None:
 def test_a_section_shows_an_example_that_can_be_typed(name: str) -> None:
     examples = "\n".join(reading.blocks(section(name), "sh"))
     assert re.search(rf"\./osprey (--data \S+ )?{name}\b", examples)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_leads_to_something_that_is_there(name: str) -> None:
+    words = launcher().words_to_run(name, ["serve"] if name == "bench" else [])
+    if words[:1] == ["-m"]:
+        assert find_spec(words[1]) is not None
+    else:
+        assert set(words[1:2]) <= set(get_commands())
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_every_command_of_training_tells_an_example_that_it_would_take(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        training.main([name, "--help"])
+    told = " ".join(capsys.readouterr().out.partition("example: python -m training ")[2].split())
+    assert told == TRAINING[name].example, "argparse folds it, and nothing comes after it"
+    parser = argparse.ArgumentParser()
+    import_module(TRAINING[name].module).add_arguments(parser)
+    parser.parse_args(told.split()[1:])
 
 
 @pytest.mark.parametrize("name", PARSERS)

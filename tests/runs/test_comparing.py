@@ -220,6 +220,8 @@ def test_the_galleries_page_on_and_narrow_down(reef: Reef) -> None:
     assert reef.images[0].pk not in [one.image.pk for one in gallery(row, Chosen(kind="fixed")).images]
     with pytest.raises(Invalid):
         gallery(row, Chosen(kind="pretty"))
+    with pytest.raises(Invalid, match="cannot be narrowed down by 'camera'. It has: site"):
+        gallery(row, Chosen(by="camera", value="one"))
 
 
 def test_a_label_that_was_merged_since_has_the_comparison_made_again(reef: Reef) -> None:

@@ -60,6 +60,7 @@ def test_the_page_says_the_verdict_and_shows_what_it_rests_on(reef: Reef) -> Non
     assert "By site" in text and "Site 0" in text
     assert "learning_rate" in text, "the configuration differs"
     assert text.count('class="chart-version') == 2 and "front</span>" in text
+    assert text.count("<td>CPU</td>") == 2, "times are of one device comparable"
     assert "Activate B" not in text, "a viewer does not"
 
 
@@ -76,6 +77,26 @@ def test_every_cell_leads_to_its_images(reef: Reef) -> None:
         # A difference is what came less what went, and its images are both.
         more = shown_there - count
         assert more % 2 == 0 and more >= 0 if "side=changed" in link else more == 0, (link, words)
+
+
+def test_every_slice_leads_to_its_images_and_each_kind_among_them(reef: Reef) -> None:
+    row = made(reef)
+    client = browser(reef, "vic")
+    text = read(client, page_of(row))
+    found = re.findall(r'href="([^"]*by=site[^"]*)" data-gallery>([^<]*)<', text)
+    links = {words: link.replace("&amp;", "&") for link, words in found}
+    assert set(links) == {"Site 0", "Site 1"}
+    images = {one["value"]: one["images"] for one in row.result["slices"] if one["by"] == "site"}
+    for site, link in links.items():
+        there = read(client, link)
+        assert f"<b>site {site}</b>" in there
+        chips = re.findall(r'<a class="chip"[^>]*>([A-Za-z ]+) (\d+)</a>', there)
+        tabs = {words: int(number) for words, number in chips}
+        assert tabs["All"] == images[site] == sum(tabs.values()) - tabs["All"], "a tab counts what it would show"
+        every = re.search(r'href="([^"]*kind=all[^"]*)"', there)
+        assert every is not None
+        shown_there = re.findall(r'data-image="(\d+)"', read(client, every[1].replace("&amp;", "&")))
+        assert shown_there and all(int(image) % 2 == int(site[-1]) for image in shown_there)
 
 
 def test_too_few_groups_is_said_in_words(reef: Reef) -> None:
@@ -201,6 +222,10 @@ def test_a_matrix_of_many_labels_shows_those_where_most_happens() -> None:
     names = {f"l{n}": f"L{n}" for n in range(40)} | {"": "no answer"}
     drawn = matrices([*quiet, *loud], names)
     assert {"L7", "L9", "no answer"} <= set(drawn["heads"]) and drawn["left_out"] == 27
+    around = matrices([*quiet, *loud, {"truth": "l30", "answer": "l31", "a": 1, "b": 1}], names, "l30")
+    assert around["heads"] == ["L30", "L31"] and around["around_name"] == "L30", "a label of which little was said"
+    assert ("-", "no answer") in around["choices"] and len(around["choices"]) == 41
+    assert set(matrices(loud, names, "-")["heads"]) == {"L7", "no answer"}
     kind, rows = drawn["drawn"][0]
     cells = {(cell.truth, cell.answer): cell for _, line in rows for cell in line}
     assert kind == "changed" and cells["l7", "l9"].images == -28 and cells["l7", "l9"].is_good

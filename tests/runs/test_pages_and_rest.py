@@ -60,7 +60,7 @@ def test_a_stranger_learns_nothing_of_a_run(pond: Pond) -> None:
 def test_the_page_of_a_done_run_leads_to_activation(stand_in: Pond) -> None:
     run = stand_in.carry_out(stand_in.start())
     shown = browser(stand_in, "ada").get(reverse("run", args=["pond", run.uid])).content.decode()
-    assert "90.0%" in shown and "80.0% to 97.0%" in shown
+    assert "90.0 %" in shown and "80.0 % to 97.0 %" in shown
     assert f"{reverse('models', args=['pond'])}#version-{run.version_id}" in shown
     listed = browser(stand_in, "vic").get(reverse("runs", args=["pond"])).content.decode()
     assert run.version is not None and run.version.name in listed

@@ -29,6 +29,7 @@ from webapp.runs.working_heads.look import look_at
 from webapp.runs.working_heads.offer import offered, sentence
 from webapp.runs.working_heads.take_up import take_up
 from webapp.versions.activate import active_pipeline
+from webapp.versions.models import Pipeline
 
 State = WorkingHead.State
 FISH = {"red": "cod", "green": "hake", "blue": "ling"}
@@ -230,6 +231,24 @@ def test_the_offer_is_one_line_for_those_who_may_answer_it(shore: Shore) -> None
     answered = browser(shore, "cora").post(reverse("head-dismiss", args=[shore.project.slug, head.uid]))
     assert answered.status_code == 302
     assert WorkingHead.objects.get(pk=head.pk).state == State.DISMISSED
+
+
+def test_the_models_page_says_how_far_the_newest_head_is_or_why_none_learns(shore: Shore) -> None:
+    def shown() -> str:
+        answer = browser(shore, "ravi").get(reverse("models", args=[shore.project.slug]))
+        return str(answer.content.decode())
+
+    assert "The first one learns after 40 verdicts; there are 0." in shown()
+    shore.review(shore.pictures(2))
+    assert "there are 2." in shown()
+    head = a_head(shore)
+    assert "One learned from 45 verdicts and is scored on those given since; it is not better beyond doubt" in shown()
+    WorkingHead.objects.filter(pk=head.pk).update(state=State.FAILED, reason="The disk is full.")
+    assert "The last one failed: The disk is full." in shown()
+    live = active_pipeline(shore.project)
+    assert live is not None
+    Pipeline.objects.filter(pk=live.pk).update(detector=live.classifier)
+    assert "None learns here: first looks for animals first" in shown()
 
 
 def browser(shore: Shore, who: str) -> Browser:

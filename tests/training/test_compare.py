@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -294,6 +295,22 @@ def test_slices_are_by_site_camera_hour_and_quality(tmp_path: Path) -> None:
     assert not any(name == "camera" for name, _ in by), "one camera is no division"
 
 
+def test_for_galleries_each_image_is_in_its_slices(tmp_path: Path) -> None:
+    a, b = pair(12, 5, 0.6, 0.9)
+    sites = {one.image: ("river", "hill", "")[one.image % 3] for one in a}
+    lines = [replace(line, site_name=sites[line.image], brightness=0.5) for line in lines_of(a)]
+    file = manifest(tmp_path / "m.jsonl", lines)
+    words = [str(run_folder(tmp_path / name, name, file, rows)) for name, rows in (("old", a), ("new", b))]
+    assert main(["compare", *words, "--out", str(tmp_path / "out.json.gz")]) == 0
+    whole = read_compared(tmp_path / "out.json.gz")
+    (by_site,) = whole.slices
+    assert (by_site.by, by_site.values) == ("site", ("hill", "river")), "one light is no division"
+    places = zip(whole.images, by_site.of, strict=True)
+    assert {one[0]: by_site.values[place] if place >= 0 else "" for one, place in places} == sites
+    assert whole.comparison is not None
+    assert {one.value: one.images for one in whole.comparison.slices} == Counter(filter(None, sites.values()))
+
+
 def test_the_front_leaves_out_what_another_beats_in_everything() -> None:
     points = [
         ParetoPoint("a", "exact", 0.9, 50, 100, True),
@@ -364,6 +381,7 @@ def test_for_programs_one_file_holds_the_comparison_with_every_image_or_the_refu
     assert capsys.readouterr().out == ""
     whole = read_compared(out)
     assert whole.comparison is not None and whole.refusal is None and len(whole.images) == 300
+    assert not whole.slices, "nothing divides these images"
     right = [(whole.labels[t], whole.labels[x], whole.labels[y]) for _, t, x, y, _, _ in whole.images]
     assert sum(x != t == y for t, x, y in right) == whole.comparison.fixed
     trained = manifest(tmp_path / "trained.jsonl", [replace(line, part=TRAIN) for line in lines_of(a[:3])])

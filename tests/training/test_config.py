@@ -109,3 +109,12 @@ def test_progress_is_followed_from_where_one_was_and_a_half_line_waits(tmp_path:
     folder.mend_progress()
     folder.log("three")
     assert [said.text for _, said in follow(folder.progress, after=place)] == ["three"]
+
+
+def test_settings_may_stand_before_and_after_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lr-find", str(tmp_path), "seed=1", "--steps", "8", "epochs=many"]) == 1
+    assert "epochs=many: a whole number is expected" in capsys.readouterr().err
+    for words in (["lr-find", str(tmp_path), "--steps", "8", "--epochs=3"], ["compare", "A", "B", "epochs=3"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+        assert f"unrecognized arguments: {words[-1]}" in capsys.readouterr().err

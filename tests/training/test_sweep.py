@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from training.__main__ import main
 from training.contract import ConfigError, RunConfig, TrialReport, parse_config, read_manifest, read_report
 from training.contract.space import rungs, survivors, whole_trainings
 from training.learning import sweep as sweeping
-from training.learning.stopping import Cancelled
+from training.learning.stopping import Cancelled, Stop
 from training.learning.sweep_plan import config_of, draw
 from training.pictures import Pictures
 
@@ -203,6 +204,28 @@ def test_a_sweep_ends_at_its_time_with_the_best_so_far(run_folder: Path, chosen:
     main(["sweep", str(run_folder), *WORDS, "minutes=0.0001"])
     assert len(trials_of(run_folder)) == 1
     assert chosen[0].epochs == 3
+
+
+def test_a_trial_under_way_ends_with_the_time_of_the_sweep_and_is_tried_again_with_more(
+    run_folder: Path, chosen: list[TrialReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Stop.within
+    times: list[float] = []
+
+    def over_at_once_from_the_second_on(self: Stop, seconds: float) -> Stop:
+        times.append(seconds)
+        return real(self, seconds if len(times) == 1 else 0.0)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Stop, "within", over_at_once_from_the_second_on)
+        main(["sweep", str(run_folder), *WORDS, "minutes=5"])
+    assert times[0] == math.inf and 0 < times[1] < 300, "one is always carried to its end"
+    states = [(one["state"], one["reason"]) for one in trials_of(run_folder)]
+    assert states[0] == ("done", "")
+    assert set(states[1:]) == {("out-of-time", "the sweep's 5 minutes were over in the middle of it")}
+    main(["sweep", str(run_folder), *WORDS, "minutes=60"])
+    assert {one["state"] for one in trials_of(run_folder)} == {"done"}
+    assert [one.epochs for one in chosen] == [3, 9]
 
 
 def test_a_head_is_tried_too_where_there_is_one_to_begin_from(run_folder: Path, colour_model: Path) -> None:

@@ -31,6 +31,9 @@ _JOURNAL = ".augment_data.jsonl"
 _PLAN = "augmentation.yaml"
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif")
 _SHOWN = 10
+_EXAMPLE = """example:
+  augment_data --input_folder pictures --output_folder varied --label_file labels.csv \\
+    --new_label_and_weights_file varied.csv --copies 3"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog="augment_data",
         description="Write varied copies of labelled training pictures, and a label file with a weight for each.",
-        epilog=f"presets:\n\n{presets_explained()}\nsteps, with their settings and defaults:\n\n{explained()}",
+        epilog=f"{_EXAMPLE}\n\npresets:\n\n{presets_explained()}\n"
+        f"steps, with their settings and defaults:\n\n{explained()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options.add_argument("--input_folder", type=Path, required=True, metavar="DIR", help="the pictures; stays as it is")

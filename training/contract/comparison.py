@@ -237,13 +237,23 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Sliced:
+    """In which slice each image is, by its place among `values`; -1: in none."""
+
+    by: str
+    values: tuple[str, ...]
+    of: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
-    """A comparison and what both sides said of each image, or the refusal."""
+    """A comparison and what both sides said of each image, or the refusal. `slices` are in the order of `images`."""
 
     comparison: Comparison | None = None
     refusal: Refusal | None = None
     labels: tuple[str, ...] = ()
     images: tuple[Paired, ...] = ()
+    slices: tuple[Sliced, ...] = ()
 
 
 def write_compared(path: Path, found: Compared) -> None:
@@ -255,6 +265,7 @@ def write_compared(path: Path, found: Compared) -> None:
         "refusal": to_json(found.refusal),
         "labels": found.labels,
         "images": found.images,
+        "slices": [(one.by, one.values, one.of) for one in found.slices],
     }
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=5) as file:
@@ -280,6 +291,10 @@ def read_compared(path: Path) -> Compared:
             refusal=None if refusal is None else from_json(Refusal, refusal),
             labels=tuple(str(label) for label in data["labels"]),
             images=images,
+            slices=tuple(
+                Sliced(str(by), tuple(map(str, values)), tuple(map(int, of)))
+                for by, values, of in data.get("slices", ())  # files of before have none
+            ),
         )
     except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
         raise ReportError(f"{path} cannot be read ({error}). {again}") from error

@@ -151,7 +151,10 @@ class Corrupted:
 
 @dataclass(frozen=True, slots=True)
 class TrialReport:
-    """One trial of a sweep, by the validation part. `state`: done, learned-nothing, failed; `was_chosen`: published."""
+    """One trial of a sweep, by the validation part. `state`: done, learned-nothing, failed, out-of-time.
+
+    `was_chosen`: it was published.
+    """
 
     number: int
     settings: Mapping[str, Any]

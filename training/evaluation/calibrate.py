@@ -171,10 +171,10 @@ def _same_file(source: Path, target: Path) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="model folder")
-    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--manifest", type=Path, required=True, help="the frozen images, as in a run folder")
     parser.add_argument("--pictures", type=Path, required=True, help="pictures.json, or the run folder that has it")
     parser.add_argument("--part", default=VALIDATION, help="never one that the version was trained on")
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=32, help="so many pictures at once (32)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--out", type=Path, help="write the calibrated model folder here")
 

@@ -21,7 +21,7 @@ from training.contract import (
 )
 from training.evaluation.judging import difference, judged, verdict
 from training.evaluation.metrics import confusion, figure, figures, recalls
-from training.evaluation.slices import NOTHING, SLICES
+from training.evaluation.slices import NOTHING, divisions
 from training.evaluation.statistics import (
     Ratios,
     benjamini_hochberg,
@@ -163,11 +163,8 @@ def slice_changes(
 ) -> tuple[Slice, ...]:
     """The deciding figure on the images of each site, camera and so on, with p corrected over all of them."""
     rows: list[tuple[str, str, int, int, Difference]] = []
-    for by, value_of in SLICES.items():
-        values = [value_of(line) for line in lines]
+    for by, values in divisions(lines):
         counts = Counter(value for value in values if value != NOTHING)
-        if len(counts) < 2:
-            continue
         numbers = {value: number for number, value in enumerate(counts)}
         place = np.array([numbers.get(value, -1) for value in values])
         for value, images in counts.most_common(MOST_SLICES):

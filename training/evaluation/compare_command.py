@@ -22,12 +22,14 @@ from training.contract import (
     Refusal,
     ReportError,
     comparison_values,
+    read_manifest,
     write_compared,
 )
 from training.evaluation.compare import OtherImages, Side, compare, pairs, side_of
 from training.evaluation.evaluate import read_merges
 from training.evaluation.metrics import FIGURES
 from training.evaluation.seen import SeenImages
+from training.evaluation.slices import sliced
 from training.run_folder import RunFolder
 
 
@@ -35,12 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", type=Path, help="run folder, or folder of `evaluate`, of the version in use")
     parser.add_argument("b", type=Path, help="the same of the candidate")
     parser.add_argument("--manifest", type=Path, help="what both were evaluated on; without it that of B, or else of A")
-    parser.add_argument("--part", default=TEST)
-    parser.add_argument("--a-trained-on", type=Path, action="append", default=[], metavar="MANIFEST")
-    parser.add_argument("--b-trained-on", type=Path, action="append", default=[], metavar="MANIFEST")
+    parser.add_argument("--part", default=TEST, help="on which part both were evaluated (test)")
+    for side in ("a", "b"):
+        also = f"what {side.upper()} was trained on besides the manifest in its folder; may be given again"
+        name = f"--{side}-trained-on"
+        parser.add_argument(name, type=Path, action="append", default=[], metavar="MANIFEST", help=also)
     parser.add_argument("--merges", type=Path, help="JSON object: label key -> key that it was merged into")
-    parser.add_argument("--decided-by", default="accuracy", choices=sorted(FIGURES))
-    parser.add_argument("--correction", default="holm", choices=("holm", "benjamini-hochberg"))
+    parser.add_argument("--decided-by", default="accuracy", choices=sorted(FIGURES), help="the figure of the verdict")
+    parser.add_argument("--correction", default="holm", choices=("holm", "benjamini-hochberg"), help="for many labels")
     parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
     parser.add_argument("--out", type=Path, help="gzipped JSON: the comparison with every image, or why there is none")
 
@@ -50,8 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         found, a, b = _compared(arguments)
         if arguments.out is not None:
-            labels, images = pairs(a, b, read_merges(arguments.merges))
-            write_compared(arguments.out, Compared(comparison=found, labels=labels, images=images))
+            write_compared(arguments.out, _whole(arguments, found, a, b))
     except (ManifestError, ReportError, SeenImages) as error:
         if arguments.out is not None:
             write_compared(arguments.out, Compared(refusal=_refusal(error)))
@@ -75,6 +78,13 @@ def _compared(arguments: argparse.Namespace) -> tuple[Comparison, Side, Side]:
         correction=arguments.correction,
     )
     return found, a, b
+
+
+def _whole(arguments: argparse.Namespace, found: Comparison, a: Side, b: Side) -> Compared:
+    """With every image."""
+    labels, images = pairs(a, b, read_merges(arguments.merges))
+    _, lines = read_manifest(_manifest(arguments))
+    return Compared(comparison=found, labels=labels, images=images, slices=sliced(lines, [one[0] for one in images]))
 
 
 def _refusal(error: Exception) -> Refusal:

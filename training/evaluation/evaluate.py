@@ -179,11 +179,11 @@ class _Sayer:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="model folder")
-    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--manifest", type=Path, required=True, help="the frozen images, as in a run folder")
     parser.add_argument("--pictures", type=Path, required=True, help="pictures.json, or the run folder that has it")
-    parser.add_argument("--part", default=TEST, choices=PARTS)
+    parser.add_argument("--part", default=TEST, choices=PARTS, help="of the manifest (test)")
     parser.add_argument("--out", type=Path, required=True, help="folder for outcomes and report")
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=32, help="so many pictures at once (32)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--merges", type=Path, help="JSON object: label key -> key that it was merged into")
     parser.add_argument(

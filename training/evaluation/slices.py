@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from training.contract import ManifestLine
+from training.contract import ManifestLine, Sliced
 
 NOTHING = ""
 
@@ -41,3 +41,23 @@ SLICES: Mapping[str, Callable[[ManifestLine], str]] = {
     "how": lambda line: line.how,
 }
 """What to divide by -> in which slice an image is; '' is none."""
+
+
+def divisions(lines: Sequence[ManifestLine]) -> Iterator[tuple[str, list[str]]]:
+    """What divides these images into two slices or more, and in which of them each is."""
+    for by, value_of in SLICES.items():
+        found = [value_of(line) for line in lines]
+        if len(set(found) - {NOTHING}) > 1:
+            yield by, found
+
+
+def sliced(lines: Iterable[ManifestLine], images: Sequence[int]) -> tuple[Sliced, ...]:
+    """All divisions of these images, in their order, for galleries."""
+    wanted = set(images)
+    by_image = {line.image: line for line in lines if line.image in wanted}
+    made = []
+    for by, found in divisions([by_image[image] for image in images]):
+        values = sorted(set(found) - {NOTHING})
+        at = {value: place for place, value in enumerate(values)}
+        made.append(Sliced(by, tuple(values), tuple(at.get(value, -1) for value in found)))
+    return tuple(made)

@@ -1,8 +1,10 @@
-"""How a run is asked to stop: a signal, seen between two steps."""
+"""How a run is asked to stop: a signal or the end of its time, seen between two steps."""
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,9 +23,23 @@ class LearnedNothing(Exception):
 
 @dataclass(slots=True)
 class Stop:
-    """Whether to stop."""
+    """Whether to stop: a signal came, the time is over (`end`, by time.monotonic), or the whole of it is to stop."""
 
-    asked: bool = False
+    signalled: bool = False
+    end: float = math.inf
+    whole: Stop | None = None
+
+    @property
+    def asked(self) -> bool:
+        return self.signalled or self.is_late or (self.whole is not None and self.whole.asked)
+
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() >= self.end
+
+    def within(self, seconds: float) -> Stop:
+        """For a part of the work that has its own time."""
+        return Stop(end=time.monotonic() + seconds, whole=self)
 
     def check(self) -> None:
         """Raise where stopping needs no checkpoint."""
@@ -37,7 +53,7 @@ def stop_on_signals() -> Iterator[Stop]:
     stop = Stop()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        stop.asked = True
+        stop.signalled = True
         signal.signal(number, before[signal.Signals(number)])
 
     before = {number: signal.signal(number, ask) for number in SIGNALS}

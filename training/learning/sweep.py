@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -21,16 +22,20 @@ from classifier.errors import ClassifierError, ModelError
 from training.contract import ConfigError, Progress, TrialReport, as_values
 from training.contract.space import rungs, survivors
 from training.learning.measures import Measures, judged_by, measure
-from training.learning.stopping import LearnedNothing
+from training.learning.stopping import Cancelled, LearnedNothing
 from training.learning.sweep_plan import Settings, config_of, draw, ranked, words_of
 from training.run_folder import RunFolder, write_json
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from training.learning.examples import Examples
     from training.learning.fine_tune import Task, Trained
     from training.learning.recipes import Outcome
 
 FOLDER, STATE = "sweep", "sweep.json"
-DONE, NOTHING, FAILED = "done", "learned-nothing", "failed"
+DONE, NOTHING, FAILED, OUT_OF_TIME = "done", "learned-nothing", "failed", "out-of-time"
 _IDLE: Mapping[str, Any] = {"device": "", "threads": 0, "workers": 0, "name": "", "minutes": 0.0}
 
 
@@ -49,6 +54,10 @@ class _TrialFolder(RunFolder):
             self.above.say(replace(said, stage=f"{self.words}, {said.stage}"))
         elif said.kind == "epoch" and said.validation_loss is not None:
             self.above.log(f"{self.words}: epoch {said.epoch} of {said.epochs}, loss {said.validation_loss:.3f}")
+
+
+class _OutOfTime(Exception):
+    """The sweep's time was over before a trial was."""
 
 
 @dataclass
@@ -92,10 +101,20 @@ class _Sweep:
         self._forget_all_but_the_best()
 
     @property
-    def is_late(self) -> bool:
-        """Whether the time is over; that of processes that were killed in mid-trial does not count."""
+    def seconds_left(self) -> float:
+        """Until the time is over; that of processes that were killed in mid-trial does not count.
+
+        Without end where there is no limit, and until there is one trial that could be published.
+        """
         limit = self.task.config.minutes
-        return bool(limit) and sum(one.seconds for one in self.results.values()) >= 60 * limit
+        if not limit or self.best() is None:
+            return math.inf
+        return max(0.0, 60 * limit - sum(one.seconds for one in self.results.values()))
+
+    def is_done(self, number: int, epochs: int) -> bool:
+        """One that ran out of time is tried again by a sweep that was given more."""
+        found = self.results.get((number, epochs))
+        return found is not None and found.state != OUT_OF_TIME
 
     def score(self, one: TrialReport) -> tuple[int, float, float]:
         measures = Measures(
@@ -162,7 +181,7 @@ def _try_all(state: _Sweep) -> None:
         done = _one(state, number, 0, done, of)
     for epochs in steps:
         for number in numbers:
-            if state.is_late and state.results:
+            if not state.seconds_left:
                 task.folder.log(f"the time of {task.config.minutes:g} minutes is over: nothing more is tried")
                 return
             done = _one(state, number, epochs, done, of)
@@ -182,7 +201,7 @@ def _count(trials: int, steps: int) -> int:
 def _one(state: _Sweep, number: int, epochs: int, done: int, of: int) -> int:
     """One trial, unless it is done already; what goes wrong in it is its own."""
     state.task.stop.check()
-    if (number, epochs) not in state.results:
+    if not state.is_done(number, epochs):
         settings, begun = state.drawn[number], time.monotonic()
         state.task.folder.log(f"trial {number + 1}, {epochs or 'no'} epochs: {words_of(settings)}")
         plain = TrialReport(number, settings, epochs, FAILED)
@@ -198,9 +217,12 @@ def _one(state: _Sweep, number: int, epochs: int, done: int, of: int) -> int:
             )
         except LearnedNothing as error:
             result = replace(plain, state=NOTHING, reason=str(error))
+        except _OutOfTime:
+            reason = f"the sweep's {state.task.config.minutes:g} minutes were over in the middle of it"
+            result = replace(plain, state=OUT_OF_TIME, reason=reason)
         except (ClassifierError, ConfigError, RuntimeError) as error:  # the last one is torch's: no memory, odd shapes
             result = replace(plain, reason=str(error).partition("\n")[0][:400])
-        state.keep(replace(result, seconds=round(time.monotonic() - begun, 1)))
+        state.keep(replace(result, seconds=math.ceil(10 * (time.monotonic() - begun)) / 10))
     _say(state, state.results[number, epochs], done + 1, of)
     return done + 1
 
@@ -236,19 +258,29 @@ def _measured(state: _Sweep, number: int, epochs: int) -> Measures:
     from training.learning.learned_nothing import reason_of
 
     task = _task_of(state, number, epochs)
-    if task.config.recipe == "head":
-        from training.learning.recipes import learned_head
-
-        learned = learned_head(task)
-        logits, watched = learned.logits, learned.watched
-    else:
-        trained = _trained(task)
-        logits, watched = trained.logits, trained.watched
+    stop = task.stop.within(state.seconds_left)
+    try:
+        logits, watched = _learned(replace(task, stop=stop))
+    except Cancelled as stopped:
+        if task.stop.asked or not stop.is_late:
+            raise
+        raise _OutOfTime from stopped
     # On a low rung a network may not have come far yet, which is no reason to give it up before others.
     reason = reason_of(logits, watched.truth) if epochs in (0, state.task.config.epochs) else ""
     if reason:
         raise LearnedNothing(reason)
     return measure(logits, watched.truth)
+
+
+def _learned(task: Task) -> tuple[NDArray[np.float32], Examples]:
+    """What the trial's network says of the pictures that are watched."""
+    if task.config.recipe == "head":
+        from training.learning.recipes import learned_head
+
+        learned = learned_head(task)
+        return learned.logits, learned.watched
+    trained = _trained(task)
+    return trained.logits, trained.watched
 
 
 def _trained(task: Task) -> Trained:

@@ -260,8 +260,8 @@ ACTS = {"learn": learn, "score": score, "publish": publish}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("act", choices=tuple(ACTS))
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("act", choices=tuple(ACTS), help="what to do in the folder")
+    parser.add_argument("folder", type=Path, help="with verdicts.jsonl, embeddings.npz and task.json")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -134,7 +134,8 @@ def chosen_a(actor: Actor, project: Project, pk: int | None) -> Version:
 
 
 def chosen_of(asked: Mapping[str, Any]) -> Chosen:
-    return Chosen(asked["kind"], label=asked["class"], truth=asked["truth"], answer=asked["answer"], side=asked["side"])
+    same = {name: asked[name] for name in ("kind", "truth", "answer", "side", "by", "value")}
+    return Chosen(label=asked["class"], **same)
 
 
 def names_in(row: Comparison, found: Gallery) -> dict[str, str]:

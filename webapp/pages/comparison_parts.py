@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training.contract import LOWER_IS_BETTER
+from training.contract import LOWER_IS_BETTER, RunConfig, as_values
 from webapp.runs.comparing.find import evaluated_beside, names_of
+from webapp.runs.comparing.gallery import NO_ANSWER
 from webapp.runs.models import Comparison, Run
 from webapp.versions.models import Version
 
@@ -33,6 +34,7 @@ VERDICTS = {
     "no evidence": "no evidence of a difference",
     "too few groups": "too few groups",
 }
+DEFAULTS = as_values(RunConfig())
 SLICE_WORDS = {"how": "how the label came about", "size": "picture size"}
 
 
@@ -68,8 +70,8 @@ class Row:
         return p_words(self.p)
 
 
-def comparison_parts(row: Comparison) -> dict[str, Any]:
-    """Everything below the headline."""
+def comparison_parts(row: Comparison, matrix_of: str = "") -> dict[str, Any]:
+    """Everything below the headline; matrices of all labels, or around one."""
     found = row.result
     names = names_of(row.project, _keys(found), (row.version_a, row.version_b))
     same = found["intersection"]["images"] == found["images"]
@@ -82,7 +84,7 @@ def comparison_parts(row: Comparison) -> dict[str, Any]:
         "only_b": [names[key] for key in found["only_b_knows"]],
         "classes": class_rows(found["classes"][:CLASSES_SHOWN]),
         "more_classes": max(0, len(found["classes"]) - CLASSES_SHOWN),
-        "matrices": matrices(found["matrix"], names),
+        "matrices": matrices(found["matrix"], names, matrix_of),
         "slices": slice_groups(found["slices"], found["decided_by"]),
         "decided_by": FIGURES.get(found["decided_by"], found["decided_by"]),
         "sides": [side(row, "a"), side(row, "b")],
@@ -142,17 +144,17 @@ def class_rows(classes: Sequence[Mapping[str, Any]]) -> list[Row]:
     ]
 
 
-def slice_groups(slices: Sequence[Mapping[str, Any]], decided_by: str) -> list[tuple[str, list[Row]]]:
+def slice_groups(slices: Sequence[Mapping[str, Any]], decided_by: str) -> list[tuple[str, str, list[Row]]]:
     """By what they divide; the largest of each, on one scale."""
     scale = scale_of([one["change"] for one in slices])
     groups: dict[str, list[Row]] = defaultdict(list)
     for one in slices:
         if len(groups[one["by"]]) < EACH_SLICE:
-            counts = {"images": one["images"], "groups": one["groups"]}
+            more = {"images": one["images"], "groups": one["groups"], "key": one["value"]}
             share = decided_by not in LOWER_IS_BETTER
-            row = difference_row(one["value"], one["change"], scale, p=one["p_corrected"], is_share=share, **counts)
+            row = difference_row(one["value"], one["change"], scale, p=one["p_corrected"], is_share=share, **more)
             groups[one["by"]].append(row)
-    return [(SLICE_WORDS.get(by, by), rows) for by, rows in groups.items()]
+    return [(by, SLICE_WORDS.get(by, by), rows) for by, rows in groups.items()]
 
 
 def difference_row(
@@ -207,14 +209,11 @@ class MatrixCell:
     words: str
 
 
-def matrices(cells: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, Any]:
-    """The difference and both matrices over the labels where most happens."""
-    weight: Counter[str] = Counter()
-    for cell in cells:
-        moved = abs(cell["b"] - cell["a"]) + (0 if cell["truth"] == cell["answer"] else max(cell["a"], cell["b"]))
-        weight[cell["truth"]] += moved + 1
-        weight[cell["answer"]] += moved
-    keys = sorted((key for key, _ in weight.most_common(MATRIX_LABELS)), key=lambda key: names[key].lower())
+def matrices(cells: Sequence[Mapping[str, Any]], names: Mapping[str, str], around: str = "") -> dict[str, Any]:
+    """The difference and both matrices over the labels where most happens, or over one label and its neighbours."""
+    every = {cell[end] or NO_ANSWER: cell[end] for cell in cells for end in ("truth", "answer")}
+    middle = every.get(around)
+    keys = sorted(_most_happens(cells, middle), key=lambda key: names[key].lower())
     drawn = []
     for kind in ("changed", "a", "b"):
         values = {(cell["truth"], cell["answer"]): _count(kind, cell) for cell in cells}
@@ -224,8 +223,26 @@ def matrices(cells: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> di
     return {
         "heads": [names[key] for key in keys],
         "drawn": drawn,
-        "left_out": len(weight) - len(keys),
+        "around": "" if middle is None else around,
+        "around_name": "" if middle is None else names[middle],
+        "left_out": len(every) - len(keys),
+        "choices": sorted(((asked, names[key]) for asked, key in every.items()), key=lambda pair: pair[1].lower()),
     }
+
+
+def _most_happens(cells: Sequence[Mapping[str, Any]], middle: str | None) -> list[str]:
+    """The labels whose cells changed or are mistakes most; with a middle, in the cells that it shares with them."""
+    weight: Counter[str] = Counter()
+    for cell in cells:
+        ends = (cell["truth"], cell["answer"])
+        if middle is not None and middle not in ends:
+            continue
+        moved = abs(cell["b"] - cell["a"]) + (0 if ends[0] == ends[1] else max(cell["a"], cell["b"]))
+        weight[ends[0]] += moved + 1
+        weight[ends[1]] += moved
+    if middle is not None:
+        weight[middle] += sum(weight.values())
+    return [key for key, _ in weight.most_common(MATRIX_LABELS)]
 
 
 def _count(kind: str, cell: Mapping[str, Any]) -> int:
@@ -236,9 +253,8 @@ def _cell(kind: str, truth: str, answer: str, count: int, most: int, names: Mapp
     level = 0 if not count else min(6, 1 + int(5 * math.log(abs(count)) / math.log(max(most, 2)) + 1e-9))
     is_good = (truth == answer) == (count > 0)
     shown_as = f"{count:{'+' if kind == 'changed' else ''},}".replace("-", "\u2212")
-    return MatrixCell(
-        truth, answer or "-", count, level, is_good, shown_as, f"{names[truth]} answered {names[answer]}: {shown_as}"
-    )
+    words = f"{names[truth]} answered {names[answer]}: {shown_as}"
+    return MatrixCell(truth, answer or NO_ANSWER, count, level, is_good, shown_as, words)
 
 
 # ---- each side, and all versions -------------------------------------------------------------------------------------
@@ -274,7 +290,8 @@ def beside(row: Comparison) -> list[dict[str, Any]]:
             "accuracy_words": shown(point.accuracy),
             "milliseconds": point.milliseconds,
             "size_bytes": point.size_bytes,
-            "device": one.device,
+            # One that a run brought with it names the device in its report alone.
+            "device": one.device or (one.report.get("speed") or {}).get("device", ""),
             "on_front": point.on_front,
         }
         for one, point in evaluated_beside(row)
@@ -293,7 +310,13 @@ def setting_rows(row: Comparison) -> list[tuple[str, Any, Any]]:
         ("temperature", _round(a.card.get("temperature")), _round(b.card.get("temperature"))),
     ]
     rows = [(name, first, second) for name, first, second in facts if first != second]
-    return rows + [(one["key"], one["a"], one["b"]) for one in row.result["settings"]]
+    return rows + [(one["key"], one["a"], one["b"]) for one in row.result["settings"] if not _is_default(one)]
+
+
+def _is_default(setting: Mapping[str, Any]) -> bool:
+    """One side was made before there was such a setting, and the other left it as it is by itself."""
+    said = [setting[side] for side in ("a", "b") if setting[side] is not None]
+    return len(said) == 1 and setting["key"] in DEFAULTS and said[0] == DEFAULTS[setting["key"]]
 
 
 def _input(version: Version) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -21,22 +22,33 @@ from webapp.datasets.snapshots import snapshot_by_uid, snapshots_of
 from webapp.errors import Invalid, NotFound, OspreyError
 from webapp.leases import UNDER_WAY
 from webapp.pages.answering import attempt, page
-from webapp.pages.comparison_parts import comparison_parts, gate_of
+from webapp.pages.comparison_parts import SLICE_WORDS, comparison_parts, gate_of
 from webapp.pages.versions import timeline
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 from webapp.runs.comparing.choose import comparable, default_pair
 from webapp.runs.comparing.compare import start_comparison, stop_comparison
 from webapp.runs.comparing.find import comparison_by_uid, comparisons_of, names_of
-from webapp.runs.comparing.gallery import ALL, BOTH_WRONG, BROKEN, FIXED, Chosen, gallery, labels_in
+from webapp.runs.comparing.gallery import (
+    ALL,
+    BOTH_RIGHT,
+    BOTH_WRONG,
+    BROKEN,
+    FIXED,
+    Chosen,
+    counts_in,
+    divisions_in,
+    gallery,
+    labels_in,
+)
 from webapp.runs.models import Comparison
 from webapp.versions.activate import activate, active_pipeline, newest_activation, roll_back
 from webapp.versions.pipelines import versions_of, with_version
 
 SHOWN = 50
 AT_ONCE = 24
-TABS = {FIXED: "fixed", BROKEN: "broken", BOTH_WRONG: "both_wrong"}
-TAB_WORDS = {FIXED: "Fixed", BROKEN: "Broken", BOTH_WRONG: "Wrong in both"}
+TABS = {FIXED: "Fixed", BROKEN: "Broken", BOTH_WRONG: "Wrong in both", BOTH_RIGHT: "Right in both", ALL: "All"}
+NARROWED_BY = ("label", "truth", "answer", "side", "by", "value")
 
 
 @page()
@@ -109,7 +121,7 @@ def comparison(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> Http
         "may_activate": allowed(actor, Action.ACTIVATE, row.project),
         "gate": gate_of(row.version_b),
         **_standing(row),
-        **(comparison_parts(row) if row.result else {}),
+        **(comparison_parts(row, request.GET.get("matrix", "")) if row.result else {}),
         **(_gallery(request, row) if row.result_key else {}),
         "script": _script(actor, row),
     }
@@ -178,33 +190,35 @@ def _standing(row: Comparison) -> dict[str, Any]:
 
 def _gallery(request: HttpRequest, row: Comparison) -> dict[str, Any]:
     asked = request.GET
-    chosen = Chosen(
-        kind=asked.get("kind", ALL if "truth" in asked or "answer" in asked else _first_tab(row)),
-        label=asked.get("label", ""),
-        truth=asked.get("truth", ""),
-        answer=asked.get("answer", ""),
-        side=asked.get("side", "b"),
-    )
+    narrowed = {name: asked[name] for name in NARROWED_BY if asked.get(name)}
+    counts = counts_in(row, Chosen(**narrowed))
+    whole = "truth" in asked or "answer" in asked  # a cell, whose number is that of all its images
+    chosen = Chosen(kind=asked.get("kind") or (ALL if whole else _first_tab(counts)), **narrowed)
     found = gallery(row, chosen, cursor=_asked(request, "cursor") or 0, limit=AT_ONCE)
     names = names_in(row, found) | names_of(row.project, labels_in(row), (row.version_a, row.version_b))
     return {
         "chosen": chosen,
         "gallery": found,
         "thumbs": [(one, names[one.truth], names[one.a], names[one.b]) for one in found.images],
-        "tabs": [(kind, TAB_WORDS[kind], row.result.get(name, 0)) for kind, name in TABS.items()],
+        "tabs": [(kind, words, counts.get(kind, 0)) for kind, words in TABS.items()],
+        "narrowed": narrowed,
+        "narrowed_query": urlencode(narrowed),
+        "divisions": divisions_in(row),
         "gallery_words": _words(chosen, names),
         "label_choices": sorted(((key, names[key]) for key in labels_in(row) if key), key=lambda pair: pair[1].lower()),
     }
 
 
-def _first_tab(row: Comparison) -> str:
+def _first_tab(counts: Mapping[str, int]) -> str:
     """Where there is something to see."""
-    return next((kind for kind, name in TABS.items() if row.result.get(name)), FIXED)
+    return next((kind for kind in TABS if counts.get(kind)), FIXED)
 
 
 def _words(chosen: Chosen, names: Mapping[str, str]) -> str:
-    """A cell of a matrix in words."""
-    parts = []
+    """What the images are narrowed down to."""
+    parts = [names.get(chosen.label, chosen.label)] if chosen.label else []
+    if chosen.by:
+        parts.append(f"{SLICE_WORDS.get(chosen.by, chosen.by)} {chosen.value}")
     if chosen.truth:
         parts.append(f"{names.get(chosen.truth, chosen.truth)} by truth")
     if chosen.answer:

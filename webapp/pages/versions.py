@@ -22,6 +22,7 @@ from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 from webapp.runs.backfills.ask import UNDER_WAY, backfills_of, words_of
 from webapp.runs.models import Evaluation, Run
+from webapp.runs.working_heads.offer import standing
 from webapp.versions.activate import activate, active_pipeline, before, newest_activation, roll_back
 from webapp.versions.models import Activation, Pipeline, Version
 from webapp.versions.pipelines import versions_of, with_version
@@ -60,6 +61,7 @@ def models(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
         "may_curate": allowed(actor, Action.CURATE, project),
         "tried": newest_activation(project, Activation.Slot.ALSO),
         "beside": beside(project),
+        "learning": standing(project),
         "suggests": newest_activation(project, Activation.Slot.SUGGEST),
         "backfill": words_of(last) if last else None,
         "going": UNDER_WAY,

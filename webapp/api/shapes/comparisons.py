@@ -120,6 +120,8 @@ class GalleryQuery(s.Serializer[Any]):
     side = s.ChoiceField(
         choices=SIDES, required=False, default=B, help_text="changed: one version gave that answer, the other did not"
     )
+    by = s.CharField(required=False, default="", help_text="Of a slice, as in `slices`: site, camera, hour, …")
+    value = s.CharField(required=False, default="", help_text="The slice: an image is in it")
     cursor = s.IntegerField(required=False, default=0, min_value=0, help_text="From `next` of the page before")
     limit = s.IntegerField(required=False, default=LIMIT, min_value=1, max_value=LONGEST)
 

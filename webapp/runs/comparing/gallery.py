@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,7 @@ class Chosen:
     """Which images. `label`: it is the truth, or an answer of either. `answer` is that of `side`.
 
     Side `changed`: one version gave the answer and the other did not, as in the difference of both matrices.
+    `by` and `value` name a slice, such as site and River.
     """
 
     kind: str = ALL
@@ -34,6 +36,8 @@ class Chosen:
     truth: str = ""
     answer: str = ""
     side: str = B
+    by: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def gallery(row: Comparison, chosen: Chosen, *, cursor: int = 0, limit: int = LI
         words = f"`kind` is one of {', '.join(KINDS)}, `side` one of {', '.join(SIDES)}."
         raise Invalid(words, code="bad-filter")
     found = _read(row)
-    picked = _picked(found, chosen)
+    picked = sorted((one for one in _picked(found, chosen) if chosen.kind in (ALL, _kind(one))), key=_order)
     page = picked[cursor : cursor + limit]
     there = Image.objects.filter(project=row.project_id, withdrawn_at=None).in_bulk([one[0] for one in page])
     labels = found.labels
@@ -87,14 +91,27 @@ def labels_in(row: Comparison) -> tuple[str, ...]:
     return _read(row).labels
 
 
+def divisions_in(row: Comparison) -> frozenset[str]:
+    """By what its images can be narrowed down: comparisons of before kept no slices."""
+    return frozenset(one.by for one in _read(row).slices)
+
+
+def counts_in(row: Comparison, chosen: Chosen) -> Mapping[str, int]:
+    """How many images there are of each kind, whatever kind is chosen."""
+    counts = Counter(map(_kind, _picked(_read(row), chosen)))
+    return {**counts, ALL: counts.total()}
+
+
 def _picked(found: Compared, chosen: Chosen) -> list[Paired]:
+    """All of these, of any kind."""
     at = {key: place for place, key in enumerate(found.labels)}
     asked = [_key(key) for key in (chosen.label, chosen.truth, chosen.answer) if key]
     if any(key not in at for key in asked):
         return []
     tests: list[Callable[[Paired], bool]] = []
-    if chosen.kind != ALL:
-        tests.append(lambda one: _kind(one) == chosen.kind)
+    if chosen.by or chosen.value:
+        inside = _slice(found, chosen)
+        tests.append(lambda one: one[0] in inside)
     if chosen.label:
         label = at[chosen.label]
         tests.append(lambda one: label in one[1:4])
@@ -103,7 +120,18 @@ def _picked(found: Compared, chosen: Chosen) -> list[Paired]:
         tests.append(lambda one: one[1] == truth)
     if chosen.answer:
         tests.append(_answered(at[_key(chosen.answer)], chosen.side))
-    return sorted((one for one in found.images if all(test(one) for test in tests)), key=_order)
+    return [one for one in found.images if all(test(one) for test in tests)]
+
+
+def _slice(found: Compared, chosen: Chosen) -> set[int]:
+    """The images of one slice."""
+    division = next((one for one in found.slices if one.by == chosen.by), None)
+    if division is None:
+        known = ", ".join(one.by for one in found.slices) or "none"
+        words = f"The images of this comparison cannot be narrowed down by {chosen.by!r}. It has: {known}."
+        raise Invalid(words, code="bad-filter")
+    wanted = division.values.index(chosen.value) if chosen.value in division.values else None
+    return {one[0] for one, place in zip(found.images, division.of, strict=True) if place == wanted}
 
 
 def _key(asked: str) -> str:

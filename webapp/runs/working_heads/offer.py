@@ -1,4 +1,4 @@
-"""An offered head in one sentence, with its two counts and the interval."""
+"""A head in one sentence: an offered one with its two counts and the interval, and how far the newest one is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Any
 
 from webapp.projects.models import Project
 from webapp.runs.models import WorkingHead
+from webapp.runs.working_heads.gather import space_version
+from webapp.runs.working_heads.look import FEWEST_VERDICTS, verdicts_of
+from webapp.versions.activate import active_pipeline
 
 State = WorkingHead.State
 
@@ -27,6 +30,42 @@ def sentence(head: WorkingHead) -> str:
         f"{said['images']:,} it had not seen; {other} on {said['before']:,} "
         f"(difference {100 * said['difference']:.1f} %, 95 %: {100 * low:.1f} to {100 * high:.1f})."
     )
+
+
+def standing(project: Project) -> str:
+    """What becomes of verdicts here; nothing where no version answers."""
+    live = active_pipeline(project)
+    if live is None:
+        return ""
+    if live.detector is not None:
+        return (
+            f"None learns here: {live.detector} looks for animals first, and a head at work reads whole pictures. "
+            "Train a head on the Train page instead."
+        )
+    if space_version(live) is None:
+        return "None learns here: what is in use gives no embeddings that a head could read."
+    newest = WorkingHead.objects.filter(project=project).order_by("-pk").first()
+    verdicts = verdicts_of(project)
+    if newest is None:
+        if verdicts >= FEWEST_VERDICTS:
+            return "The first one is about to learn."
+        return f"The first one learns after {FEWEST_VERDICTS} verdicts; there are {verdicts:,}."
+    return _stands(newest)
+
+
+def _stands(head: WorkingHead) -> str:
+    said = sentence(head)
+    it = f"{said} It" if said else f"One learned from {head.learned_from:,} verdicts and"
+    return {
+        State.WAITING: "One is about to learn.",
+        State.LEASED: "One is learning now.",
+        State.SCORED: f"{it} is scored on those given since; it is not better beyond doubt so far.",
+        State.OFFERED: f"{it} is offered on the Review page.",
+        State.ACCEPTED: f"{it} suggests in review.",
+        State.DISMISSED: f"{it} was not wanted; the next one learns after many more.",
+        State.REPLACED: f"{it} was replaced. {head.reason}".strip(),
+        State.FAILED: f"The last one failed: {head.reason}",
+    }[State(head.state)]
 
 
 def words_of(head: WorkingHead) -> dict[str, Any]:
