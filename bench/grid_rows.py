@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -27,7 +28,6 @@ SCORES = "0034" + "0018" * (LABELS - 1)
 
 
 OF_BURST = f"(n - 1) / {BURST} + 1"
-REVIEWED = "n % 5 = 0"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Dialect:
 
     series: str
     digits: str
+    hash: str
     uuid: str
     moment: str
     share: str
@@ -47,6 +48,7 @@ class Dialect:
 POSTGRES = Dialect(
     series="(SELECT n FROM generate_series(1, {rows}) AS n) AS series",
     digits="lpad(n::text, 64, '0')",
+    hash="('x' || substr(md5(n::text), 1, 16))::bit(64)::bigint",
     uuid="lpad(n::text, 32, '0')::uuid",
     moment="timestamptz '2024-01-01 00:00Z' + n * interval '1 minute'",
     share="(n * 2654435761 % 4294967296) / 4294967296.0",
@@ -58,6 +60,7 @@ SQLITE = Dialect(
     series="(WITH RECURSIVE counter(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counter WHERE n < {rows}) "
     "SELECT n FROM counter) AS series",
     digits="printf('%064d', n)",
+    hash="random()",
     uuid="printf('%032d', n)",
     moment="datetime('2024-01-01', '+' || n || ' minutes')",
     share="(n * 2654435761 % 4294967296) / 4294967296.0",
@@ -79,8 +82,11 @@ class Filled:
     version: int
 
 
-def fill(rows: int) -> Filled:
-    """A project of `rows` images: bursts of five, a fifth reviewed, one in a hundred failed or damaged."""
+def fill(rows: int, *, reviewed_each: int = 5) -> Filled:
+    """A project of `rows` images: bursts of five, a fifth reviewed, one in a hundred failed or damaged.
+
+    The first visit of each site has dates, and lasts a thousandth too short for its images.
+    """
     project = Project.objects.create(slug=SLUG, name="Grid")
     user = User.objects.create_user("bench", password=None)
     Membership.objects.create(user=user, project=project, role=Role.CURATOR)
@@ -91,7 +97,12 @@ def fill(rows: int) -> Filled:
         for n in range(LABELS)
     ]
     sites = [Site.objects.create(project=project, name=f"Site {n}") for n in range(SITES)]
-    visits = [Visit.objects.create(project=project, name=f"Visit {n}", site=sites[n % SITES]) for n in range(VISITS)]
+    visits = [
+        Visit(project=project, name=f"Visit {n}", site=sites[n % SITES], **(_dates(rows) if n < SITES else {}))
+        for n in range(VISITS)
+    ]
+    for visit in visits:
+        visit.save()
     uploads = [Upload.objects.create(project=project, created_by=user, name=f"Upload {n}") for n in range(UPLOADS)]
     card: dict[str, Any] = {"labels": [{"key": label.key} for label in labels]}
     version = Version.objects.create(project=project, name="v1", role="classifier", digest="a" * 64, card=card)
@@ -106,7 +117,7 @@ def fill(rows: int) -> Filled:
         "pipeline": pipeline.pk,
     }
     with without_indexes():
-        _fill_tables(rows, first)
+        _fill_tables(rows, first, f"n % {reviewed_each} = 0")
     recount(project)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -151,13 +162,18 @@ def without_indexes() -> Iterator[None]:
 Columns = dict[str, str]
 
 
-def _fill_tables(rows: int, first: dict[str, int]) -> None:
+def _dates(rows: int) -> dict[str, datetime]:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    return {"start": start, "end": start + timedelta(minutes=rows * 0.999)}
+
+
+def _fill_tables(rows: int, first: dict[str, int], reviewed: str) -> None:
     d = POSTGRES if connection.vendor == "postgresql" else SQLITE
     images, bursts = d.series.format(rows=rows), d.series.format(rows=rows // BURST + 1)
     _insert("images_sequence", bursts, {"project_id": str(first["project"]), "uid": d.uuid, "name": "''"})
-    for table, columns in {**_pictures(d, first), **_answers(d, first)}.items():
+    for table, columns in {**_pictures(d, first, reviewed), **_answers(d, first)}.items():
         _insert(table, images, columns)
-    _insert("reviews_review", f"{images} WHERE {REVIEWED}", _reviews(d, first))
+    _insert("reviews_review", f"{images} WHERE {reviewed}", _reviews(d, first))
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO reviews_annotation (review_id, position, label_id, count, fields) "
@@ -170,7 +186,7 @@ def _said(first: dict[str, int]) -> str:
     return f"{first['label']} + ({OF_BURST}) % {LABELS}"
 
 
-def _pictures(d: Dialect, first: dict[str, int]) -> dict[str, Columns]:
+def _pictures(d: Dialect, first: dict[str, int], reviewed: str) -> dict[str, Columns]:
     place = f"(({OF_BURST}) % {VISITS})"
     shared = {
         "project_id": str(first["project"]),
@@ -188,15 +204,15 @@ def _pictures(d: Dialect, first: dict[str, int]) -> dict[str, Columns]:
         "images_image": {
             **shared, "file_id": "n", "path": "'DCIM/IMG_' || n || '.JPG'", "part": "''", "width": "640",
             "height": "480", "captured_at": "''", "camera_make": "''", "camera_model": "''", "camera_serial": "''",
-            "measured_at": d.now, "damaged_share": "0", "perceptual_hash": "n", "brightness": d.share,
+            "measured_at": d.now, "damaged_share": "0", "perceptual_hash": d.hash, "brightness": d.share,
             "contrast": "0.5", "sharpness": "0.5", "created_at": d.now,
         },
         "images_imagestate": {
             **shared, "image_id": "n", "label_id": _said(first), "machine_label_id": _said(first),
-            "source": f"CASE WHEN {REVIEWED} THEN 'human' ELSE 'machine' END", "score": d.share,
-            "review_state": f"CASE WHEN {REVIEWED} THEN 'reviewed' ELSE 'unreviewed' END",
-            "queue_priority": f"CASE WHEN {REVIEWED} THEN 0 ELSE 1 - {d.share} END",
-            "queue_reason": f"CASE WHEN {REVIEWED} THEN '' ELSE 'uncertain' END",
+            "source": f"CASE WHEN {reviewed} THEN 'human' ELSE 'machine' END", "score": d.share,
+            "review_state": f"CASE WHEN {reviewed} THEN 'reviewed' ELSE 'unreviewed' END",
+            "queue_priority": f"CASE WHEN {reviewed} THEN 0 ELSE 1 - {d.share} END",
+            "queue_reason": f"CASE WHEN {reviewed} THEN '' ELSE 'uncertain' END",
             "failure": "CASE WHEN n % 100 = 7 THEN 'unreadable' ELSE '' END",
             "damaged": "CASE WHEN n % 100 = 9 THEN TRUE ELSE FALSE END", "changed_at": d.now,
         },

@@ -234,6 +234,7 @@ CELERY = {
             "task": "webapp.reviews.tasks_labels.follow_all",
             "schedule": timedelta(minutes=10),
         },
+        "count rows": {"task": "webapp.images.tasks.refresh_planner_statistics", "schedule": timedelta(minutes=10)},
         "catch up": {"task": "webapp.predictions.tasks_io.catch_up_all", "schedule": timedelta(minutes=2)},
     },
     "timezone": "UTC",

@@ -138,7 +138,8 @@ def test_measuring_now_needs_no_model_and_leaves_the_waiting_work_to_the_workers
     reef: Project, settings: Settings
 ) -> None:
     Version.objects.update(is_starter=False)
-    sent = [send(reef, settings, jpeg(300, 200, seed=seed))[0] for seed in range(3)]
+    facts = exif_block(captured_at="2021:03:04 05:06:07")
+    sent = [send(reef, settings, jpeg(300, 200, seed=seed, exif=facts))[0] for seed in range(3)]
     lost = Image.objects.get(pk=sent[2].image_id)
     open_original(lost.file).unlink()
     seen: list[tuple[int, int]] = []
@@ -147,6 +148,7 @@ def test_measuring_now_needs_no_model_and_leaves_the_waiting_work_to_the_workers
     assert Image.objects.filter(measured_at=None).get() == lost
     assert not Prediction.objects.exists()
     assert measure_now(project=reef).measured == 0
+    assert recount(reef) == 0
 
 
 def test_finishing_one_project_leaves_the_work_of_others_alone(reef: Project, settings: Settings) -> None:

@@ -21,9 +21,9 @@ from webapp.api.views import View, address, read_body, read_query, shown
 from webapp.datasets import manifest
 from webapp.datasets.difference import difference
 from webapp.datasets.freeze_job import request_freeze, stop
-from webapp.datasets.leaks import present_state
 from webapp.datasets.models import Freezing, Snapshot
 from webapp.datasets.restore import freeze_again, restore_labels
+from webapp.datasets.since import since
 from webapp.datasets.snapshots import add_note, freezing_by_uid, snapshot_by_uid, snapshots_of
 from webapp.errors import Invalid
 from webapp.projects.find import project_by_slug
@@ -128,7 +128,9 @@ class SnapshotLeaks(View):
     @describe("snapshots.leaks", "What straddled its parts, and what does by now", answers=shapes.LeakReports)
     def get(self, request: Request, uid: UUID) -> Response:
         snapshot = snapshot_by_uid(self.actor, uid)
-        return Response({"report": snapshot.leak_report, "now": present_state(snapshot)})
+        known = since(snapshot)
+        report = {"report": snapshot.leak_report, "now": known.state, "counted_at": known.at}
+        return Response(shown(shapes.LeakReports, report))
 
 
 class SnapshotRestore(View):

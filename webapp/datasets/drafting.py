@@ -30,14 +30,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Draft:
-    """Where each usable image goes. `spool` holds the lines as they were read, without parts."""
+    """Where each usable image goes. `spool` holds the lines as they were read, without parts.
+
+    `groups` names each usable image's group, in the order of the lines.
+    """
 
     head: ManifestHead
     options: FreezeOptions
     spool: IO[str]
     parts: dict[int, str]
     left_out: dict[int, str]
-    groups: dict[int, int]
+    groups: array[int]
     roles: dict[int, str] = field(default_factory=dict)
     folds: dict[int, int] = field(default_factory=dict)
     moved: list[Moved] = field(default_factory=list)
@@ -47,17 +50,18 @@ class Draft:
     def lines(self) -> Iterator[tuple[ManifestLine, str]]:
         """Every image of the project, by id, in its part or left out with the reason; with its text, if final."""
         self.spool.seek(0)
+        groups = iter(self.groups)
         for text in self.spool:
             line = contract.read_line(text)
-            yield (line, text) if line.left_out else (self._placed(line), "")
+            yield (line, text) if line.left_out else (self._placed(line, next(groups)), "")
 
-    def _placed(self, line: ManifestLine) -> ManifestLine:
+    def _placed(self, line: ManifestLine, group: int) -> ManifestLine:
         reason = self.left_out.get(line.image, "")
         return replace(
             line,
             part=LEFT_OUT if reason else self.parts[line.image],
             left_out=reason,
-            group=f"g{self.groups[line.image]}",
+            group=f"g{group}",
             role="" if reason else self.roles.get(line.image, ""),
             fold=None if reason else self.folds.get(line.image),
         )
@@ -184,27 +188,32 @@ def _divide(
     if options.min_images or options.per_class:
         named = [member for member in members if member.image not in left_out]
         left_out |= rare_classes.balanced(named, min_images=options.min_images, per_class=options.per_class)
-    usable = [member for member in members if member.image not in left_out]
+    usable = [member for member in members if member.image not in left_out] if left_out else members
     if class_by == "individual" and "individual" in group_by:
         # Each animal is in one part only, so there is nothing to spread: labels are.
         labels = dict(zip(found.images, found.labels, strict=True))
         usable = [replace(member, stratum=labels[member.image]) for member in usable]
     split = _imported(usable, found, options) if options.split == "imported" else _by_wish(usable, options)
     left_out |= split.left_out
-    parts = {image: part for image, part in split.parts.items() if part != LEFT_OUT}
-    training = [member for member in usable if parts.get(member.image) == TRAIN]
+    parts = split.parts
+    for image in split.left_out:
+        parts.pop(image, None)
     return Draft(
         head=ManifestHead("", 0),
         options=options,
         spool=None,  # type: ignore[arg-type]
         parts=parts,
         left_out=left_out,
-        groups={member.image: found.images[member.group] for member in members},
+        groups=array("q", (found.images[root] for root in roots)),
         roles=rare_classes.roles(usable, parts) if options.split == "identity" else {},
-        folds=splits.folds(training, options.folds) if options.folds else {},
+        folds=_folds(usable, parts, options.folds) if options.folds else {},
         moved=split.moved,
         short=split.short,
     )
+
+
+def _folds(members: list[Member], parts: Mapping[int, str], count: int) -> dict[int, int]:
+    return splits.folds([member for member in members if parts.get(member.image) == TRAIN], count)
 
 
 def _by_wish(members: list[Member], options: FreezeOptions) -> splits.Split:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +14,8 @@ from webapp.datasets.models import Snapshot, SnapshotEntry
 from webapp.images.models import ImageState
 
 SHOWN = 50
+FIRST = 4
+"""Images that are named of those that hang together."""
 CLUSTER, SEQUENCE = "image__near_duplicate__cluster", "image__sequence"
 WORDS = {
     "cluster": "near-duplicates",
@@ -28,13 +29,18 @@ WORDS = {
 }
 
 
-@dataclass
+@dataclass(slots=True)
 class _Here:
     """One value of one kind: how many images of each part have it."""
 
     name: str
-    parts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    parts: dict[str, int] = field(default_factory=dict)
     images: list[int] = field(default_factory=list)
+
+    def add(self, part: str, image_id: int) -> None:
+        self.parts[part] = self.parts.get(part, 0) + 1
+        if len(self.images) < FIRST:
+            self.images.append(image_id)
 
 
 class LeakFinder:
@@ -54,9 +60,7 @@ class LeakFinder:
             here = seen.get(value)
             if here is None:
                 here = seen[value] = _Here(_name(kind, line))
-            here.parts[line.part] += 1
-            if len(here.images) < 4:
-                here.images.append(line.image)
+            here.add(line.part, line.image)
 
     def report(self) -> dict[str, Any]:
         """`leaks` by kind with their number; `straddle` counts what was not asked to stay together, and did not."""
@@ -109,8 +113,8 @@ def present_state(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "leaks": len(clusters) + len(sequences),
         "known": sum(told.get(kind, 0) for kind in ALWAYS),
-        "clusters": [_shown(used, CLUSTER, value) for value in clusters[:SHOWN]],
-        "sequences": [_shown(used, SEQUENCE, value) for value in sequences[:SHOWN]],
+        "clusters": _shown(used, CLUSTER, clusters[:SHOWN]),
+        "sequences": _shown(used, SEQUENCE, sequences[:SHOWN]),
         "withdrawn": sum(n for _, n in _by(withdrawn, "part")),
         "withdrawn_by_part": dict(_by(withdrawn, "part")),
         "withdrawn_by_source": [
@@ -121,16 +125,6 @@ def present_state(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def straddling_now(snapshot: Snapshot) -> list[tuple[str, dict[str, Any]]]:
-    """Near-duplicates and sequences that lie in several parts by what is known now, each with its kind."""
-    used = SnapshotEntry.objects.filter(snapshot=snapshot).exclude(part=LEFT_OUT)
-    return [
-        (kind, _shown(used, key, value))
-        for kind, key in (("cluster", CLUSTER), ("sequence", SEQUENCE))
-        for value in _straddling(used, key)[:SHOWN]
-    ]
-
-
 def _straddling(used: QuerySet[SnapshotEntry], key: str) -> list[int]:
     """Values of `key` whose images lie in several parts. Least and greatest need no sorting."""
     rows = used.filter(**{f"{key}__isnull": False}).values_list(key).order_by()
@@ -138,10 +132,15 @@ def _straddling(used: QuerySet[SnapshotEntry], key: str) -> list[int]:
     return sorted(value for value, *_ in several)
 
 
-def _shown(used: QuerySet[SnapshotEntry], key: str, value: int) -> dict[str, Any]:
-    here = used.filter(**{key: value})
-    images = list(here.order_by("image_id").values_list("image_id", flat=True)[:4])
-    return {"id": value, "parts": dict(_by(here, "part")), "images": images}
+def _shown(used: QuerySet[SnapshotEntry], key: str, values: Sequence[int]) -> list[dict[str, Any]]:
+    """For each value how many images of each part have it, and the first few; by one query for them all."""
+    found = {value: _Here("") for value in values}
+    rows = used.filter(**{f"{key}__in": values}).order_by("image_id").values_list(key, "part", "image_id")
+    for value, part, image_id in rows.iterator(chunk_size=5000):
+        found[value].add(part, image_id)
+    return [
+        {"id": value, "parts": dict(sorted(one.parts.items())), "images": one.images} for value, one in found.items()
+    ]
 
 
 def _by(rows: QuerySet[SnapshotEntry], column: str) -> list[tuple[str, int]]:

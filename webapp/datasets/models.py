@@ -84,6 +84,9 @@ class Snapshot(models.Model):
     notes = models.TextField(blank=True)
     frozen_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     frozen_at = models.DateTimeField(default=timezone.now, editable=False)
+    since = models.JSONField(default=dict, blank=True, help_text="What has become of a large one since")
+    since_at = models.DateTimeField(null=True, blank=True)
+    since_asked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["project", "name"], name="snapshot_name_unique")]

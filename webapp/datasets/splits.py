@@ -62,7 +62,7 @@ class Split:
     short: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Group:
     members: list[Member]
     strata: Counter[str]

@@ -5,12 +5,17 @@ from __future__ import annotations
 from celery import shared_task
 
 from webapp import queue
-from webapp.datasets import freeze_job
+from webapp.datasets import freeze_job, since
 
 
 @shared_task(name=freeze_job.TASK)  # type: ignore[untyped-decorator]
 def freeze(freezing_id: int) -> None:
     freeze_job.run(freezing_id)
+
+
+@shared_task(name=since.TASK)  # type: ignore[untyped-decorator]
+def look_again(snapshot_id: int) -> None:
+    since.count_again(snapshot_id)
 
 
 @shared_task(name="webapp.datasets.tasks_freeze.wake")  # type: ignore[untyped-decorator]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from typing import Any
 
-from webapp.datasets.leaks import straddling_now
+from django.utils import timezone
+
+from webapp.datasets.groups import ALWAYS
 from webapp.datasets.models import Snapshot
+from webapp.datasets.since import Since, since
+from webapp.datasets.snapshots import snapshots_of
 from webapp.projects.models import Project
 from webapp.reviews.health import count_findings
 from webapp.reviews.models import Analysis, Finding
 
 Kind = Finding.Kind
-COUNTED_EACH_TIME = 50_000
-"""Images of a snapshot whose leaks are looked for each time somebody asks."""
-KEPT_SECONDS, MOST_KEPT = 600, 100
-_kept: dict[tuple[int, int], tuple[float, list[dict[str, Any]]]] = {}
-"""By snapshot and analysis. In this process and not in the broker: the page is there without it."""
 LIVE_COUNTS = {
     "suspects": Kind.SUSPECT,
     "duplicates_disagree": Kind.DUPLICATES_DISAGREE,
@@ -26,34 +25,22 @@ LIVE_COUNTS = {
 }
 
 
-def whole_health(project: Project, analysis: Analysis | None) -> dict[str, Any]:
-    """What the analysis reported; findings are counted as they are now, since people settle them."""
+def whole_health(project: Project, analysis: Analysis | None, *, wait: bool = False) -> dict[str, Any]:
+    """What the analysis reported; findings are counted as they are now, since people settle them.
+
+    `leaks_counted` is False while a worker is at the leaks of a large snapshot; with `wait` they are counted here.
+    """
     report = dict(analysis.report) if analysis is not None else {}
     open_now = count_findings(project)
     report |= {name: open_now.get(kind, 0) for name, kind in LIVE_COUNTS.items()}
-    report["leaks"] = [*report.get("leaks", []), *snapshot_leaks(project, analysis)]
-    return report
+    newest = snapshots_of(project).first()
+    known = since(newest, wait=wait) if newest is not None else Since({}, timezone.now())
+    leaks = _leaks(newest, known.state) if newest is not None else []
+    return report | {"leaks": [*report.get("leaks", []), *leaks], "leaks_counted": known.at is not None}
 
 
-def snapshot_leaks(project: Project, analysis: Analysis | None) -> list[dict[str, Any]]:
-    """Near-duplicates and sequences that lie in several parts of the newest snapshot.
-
-    By what is known now; for a large snapshot by what was known at the last analysis, or ten minutes ago.
-    """
-    newest = Snapshot.objects.filter(project=project).order_by("-pk").first()
-    if newest is None:
-        return []
-    if newest.counts.get("used", 0) <= COUNTED_EACH_TIME:
-        return _leaks(newest)
-    key, now = (newest.pk, analysis.pk if analysis else 0), time.monotonic()
-    if key not in _kept or now - _kept[key][0] > KEPT_SECONDS:
-        if len(_kept) >= MOST_KEPT:
-            _kept.clear()
-        _kept[key] = now, _leaks(newest)
-    return _kept[key][1]
-
-
-def _leaks(snapshot: Snapshot) -> list[dict[str, Any]]:
+def _leaks(snapshot: Snapshot, state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Near-duplicates and sequences that lie in several parts of the snapshot."""
     return [
         {
             "kind": kind,
@@ -62,5 +49,6 @@ def _leaks(snapshot: Snapshot) -> list[dict[str, Any]]:
             "parts": row["parts"],
             "some": row["images"],
         }
-        for kind, row in straddling_now(snapshot)
+        for kind in ALWAYS
+        for row in state.get(f"{kind}s", ())
     ]

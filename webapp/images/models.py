@@ -160,6 +160,11 @@ class Image(models.Model):
                 condition=Q(sequence=None, captured_at_utc__isnull=False, withdrawn_at=None),
                 name="image_to_arrange",
             ),
+            models.Index(
+                fields=["project"],
+                condition=Q(site=None, latitude__isnull=False, withdrawn_at=None),
+                name="image_to_place",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -297,6 +302,7 @@ class ImageState(models.Model):
             models.Index(fields=["project", "-image"], name="state_newest"),
             models.Index(fields=["project", "site", "-image"], name="state_by_site"),
             models.Index(fields=["visit", "-image"], name="state_by_visit"),
+            models.Index(fields=["visit", "captured_at_utc"], name="state_by_visit_and_time"),
             models.Index(fields=["sequence", "image"], name="state_of_sequence"),
             models.Index(fields=["project", "captured_at_utc", "image"], name="state_by_time"),
             models.Index(fields=["project", "score", "image"], name="state_by_score"),

@@ -28,6 +28,10 @@ def true_counts(project: Project) -> dict[tuple[str, str], int]:
             found[(facet, str(row[column] or ""))] = row["n"]
     found.pop(("failure", ""), None)
     found[("damaged", "1")] = states.filter(damaged=True).count()
+    found[("time", "")] = states.filter(captured_at_utc=None).count()
+    left = states.filter(review_state=ImageState.ReviewState.UNREVIEWED)
+    for site_id, count in left.values_list("site_id").annotate(n=Count("pk")):
+        found[("left", str(site_id or ""))] = count
     return {key: count for key, count in found.items() if count}
 
 

@@ -23,7 +23,8 @@ ReviewState = ImageState.ReviewState
 
 MEASURED = ("damaged", "captured_at_utc")
 REPEATED = ("project_id", "upload_id", "site_id", "visit_id", "sequence_id", *MEASURED)
-FACETS = ("all", "label", "machine", "review", "source", "failure", "site", "visit", "damaged")
+FACETS = ("all", "label", "machine", "review", "source", "failure", "site", "visit", "time", "left", "damaged")
+"""`time` counts images without one; `left` those of a site (or of none) that nobody has reviewed."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,10 @@ def take_over(image_ids: Sequence[int]) -> int:
     for state in states:
         wanted = repeated_of(images[state.pk])
         if any(getattr(state, name) != value for name, value in wanted.items()):
-            difference.subtract(_repeated_facets(state))
+            difference.subtract([*_repeated_facets(state), *_left_facets(state)])
             for name, value in wanted.items():
                 setattr(state, name, value)
-            difference.update(_repeated_facets(state))
+            difference.update([*_repeated_facets(state), *_left_facets(state)])
             differing.append(state)
     update_rows(differing, REPEATED)
     add_to_counts(difference)
@@ -210,10 +211,10 @@ def write_values(pairs: Sequence[tuple[ImageState, StateValues]], difference: Co
     now = timezone.now()
     for state, values in pairs:
         before = StateValues(**{name: getattr(state, name) for name in DERIVED})
-        difference.subtract(_derived_facets(state.project_id, before))
-        difference.update(_derived_facets(state.project_id, values))
+        difference.subtract([*_derived_facets(state.project_id, before), *_left_facets(state)])
         for name in DERIVED:
             setattr(state, name, getattr(values, name))
+        difference.update([*_derived_facets(state.project_id, values), *_left_facets(state)])
         state.changed_at = now
     update_rows([state for state, _ in pairs], [*DERIVED, *MEASURED, "changed_at"])
     add_to_counts(difference)
@@ -225,7 +226,7 @@ def _facets_of(states: Sequence[ImageState]) -> Counts:
         values = StateValues(**{name: getattr(state, name) for name in DERIVED})
         counts[(state.project_id, "all", "")] += 1
         counts.update(_derived_facets(state.project_id, values))
-        counts.update(_repeated_facets(state))
+        counts.update([*_repeated_facets(state), *_left_facets(state)])
     return counts
 
 
@@ -246,7 +247,16 @@ def _repeated_facets(state: ImageState) -> list[Facet]:
     ]
     if state.damaged:
         counted.append((state.project_id, "damaged", "1"))
+    if state.captured_at_utc is None:
+        counted.append((state.project_id, "time", ""))
     return counted
+
+
+def _left_facets(state: ImageState) -> list[Facet]:
+    """Of both what is derived and what is repeated, so whoever changes either counts it."""
+    if state.review_state != ReviewState.UNREVIEWED:
+        return []
+    return [(state.project_id, "left", str(state.site_id or ""))]
 
 
 def add_to_counts(difference: Mapping[Facet, int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from webapp import planner_statistics
 from webapp.images import arrange as arranging
 from webapp.images import previews
 from webapp.images import sweep as sweeping
@@ -14,6 +15,11 @@ from webapp.projects.models import Project
 @shared_task(name="webapp.images.tasks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
     sweeping.sweep()
+
+
+@shared_task(name="webapp.images.tasks.refresh_planner_statistics")  # type: ignore[untyped-decorator]
+def refresh_planner_statistics() -> None:
+    planner_statistics.refresh()
 
 
 @shared_task(name=MAKE_PREVIEW)  # type: ignore[untyped-decorator]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 
+from webapp.images.facets import count_of
 from webapp.images.models import Image, ImageState
 from webapp.images.placing import change_images
 from webapp.projects.models import Project, Visit
@@ -80,7 +81,8 @@ def overlaps(project: Project) -> list[Overlap]:
             longest = None
         if longest is not None and visit.start < longest[1]:
             shared = (visit.start, min(visit.end, longest[1]))
-            images = ImageState.objects.filter(site=visit.site, captured_at_utc__range=shared).count()
+            there = Image.objects.filter(project=project, site=visit.site, withdrawn_at=None)
+            images = there.filter(captured_at_utc__range=shared).count()
             found.append(Overlap(longest[0], visit, images))
         if longest is None or visit.end > longest[1]:
             longest = (visit, visit.end)
@@ -88,14 +90,19 @@ def overlaps(project: Project) -> list[Overlap]:
 
 
 def orphans(project: Project) -> Orphans:
-    """Counts over the project's images in one pass."""
-    outside = Q(visit__isnull=False, captured_at_utc__isnull=False) & (
-        Q(captured_at_utc__lt=F("visit__start")) | Q(captured_at_utc__gt=F("visit__end"))
+    """The stored counts, and by an index the images before and after each visit."""
+    return Orphans(
+        without_site=count_of(project, "site", ""),
+        without_time=count_of(project, "time", ""),
+        without_visit=count_of(project, "visit", ""),
+        outside_their_visit=_outside_their_visit(project),
     )
-    counts = ImageState.objects.filter(project=project).aggregate(
-        without_site=Count("pk", filter=Q(site=None)),
-        without_time=Count("pk", filter=Q(captured_at_utc=None)),
-        without_visit=Count("pk", filter=Q(visit=None)),
-        outside_their_visit=Count("pk", filter=outside),
-    )
-    return Orphans(**counts)
+
+
+def _outside_their_visit(project: Project) -> int:
+    """Asked of each visit by itself: a join might read all images to find that none is outside."""
+    images = ImageState.objects.filter(visit=OuterRef("pk")).order_by().values("visit")
+    early = images.filter(captured_at_utc__lt=OuterRef("start")).annotate(n=Count("pk")).values("n")
+    late = images.filter(captured_at_utc__gt=OuterRef("end")).annotate(n=Count("pk")).values("n")
+    rows = Visit.objects.filter(project=project).values_list(Subquery(early), Subquery(late))
+    return sum((before or 0) + (after or 0) for before, after in rows)

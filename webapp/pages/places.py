@@ -21,7 +21,7 @@ from webapp.errors import Invalid, NotFound, OspreyError
 from webapp.images import clock, finding_sites, visits
 from webapp.images.arrange import TASK as ARRANGE
 from webapp.images.finding_sites import Levels, Proposal
-from webapp.images.models import ClockRepair, Image
+from webapp.images.models import ClockRepair, Image, ImageState
 from webapp.images.times import clock_zone, zone_of
 from webapp.pages import progress
 from webapp.pages.answering import attempt, page
@@ -33,6 +33,8 @@ from webapp.projects.visits_table import read_visits, take_visits
 
 SHOWN = 500
 EXAMPLES = 5
+NEWEST = 500
+"""Images without a site that are looked through for examples."""
 
 
 @dataclass(frozen=True)
@@ -170,18 +172,25 @@ def undo_clock(request: HttpRequest, actor: Actor, slug: str, uid: UUID, pk: int
 
 
 def _context(actor: Actor, project: Project) -> dict[str, Any]:
-    homeless = Image.objects.filter(project=project, site=None, withdrawn_at=None).exclude(path="")
+    homeless = Image.objects.filter(project=project, site=None, withdrawn_at=None)
     return {
         "project": project,
         "rows": _rows(actor, project),
         "loose_visits": project.visits.filter(site=None).order_by("-start", "name")[:SHOWN],
         "orphans": visits.orphans(project),
         "overlaps": visits.overlaps(project)[:SHOWN],
-        "examples": list(homeless.filter(path__contains="/").order_by("-pk").values_list("path", flat=True)[:EXAMPLES]),
+        "examples": _examples(project),
         "with_coordinates": homeless.filter(latitude__isnull=False).exists(),
         "rule": project.options.get(finding_sites.RULE),
         "may_curate": allowed(actor, Action.CURATE, project),
     }
+
+
+def _examples(project: Project) -> list[str]:
+    """Paths with folders among the newest images without a site; in the order of the index, which holds the site."""
+    newest = ImageState.objects.filter(project=project, site=None).order_by("site_id", "-image")
+    paths = newest.values_list("image__path", flat=True)[:NEWEST]
+    return [path for path in paths if "/" in path][:EXAMPLES]
 
 
 def _rows(actor: Actor, project: Project) -> list[SiteRow]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
-from django.db.models import Count
 from django.urls import reverse
 
 from webapp.access.actors import Actor
@@ -53,15 +52,11 @@ class NextAction:
 
 
 def by_site(project: Project) -> list[SiteProgress]:
-    """By the stored counts and one grouped query over the derived states; the site with the most left first."""
-    total = facet(project, "site")
-    unreviewed = ImageState.objects.filter(project=project, review_state=ImageState.ReviewState.UNREVIEWED)
-    left = dict(unreviewed.order_by().values_list("site_id").annotate(Count("pk")))
+    """By the stored counts alone; the site with the most left first."""
+    total, left = facet(project, "site"), facet(project, "left")
     names = dict(Site.objects.filter(project=project).values_list("pk", "name"))
     sites = [
-        SiteProgress(
-            names.get(int(value), "gone") if value else "", count, count - left.get(int(value or 0) or None, 0)
-        )
+        SiteProgress(names.get(int(value), "gone") if value else "", count, count - left.get(value, 0))
         for value, count in total.items()
     ]
     return sorted(sites, key=lambda site: (-site.left, site.name))

@@ -105,6 +105,7 @@ def run(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpRespons
         "when": WHEN_WORDS.get(row.when, row.when),
         "parts": parts_words(row),
         "report": _figures(report_of(row)),
+        "now": now,
         "is_in_use": row.version is not None and now is not None and row.version in versions_of(now),
         "is_under_way": row.state in UNDER_WAY,
         "is_resumable": row.state in RESUMABLE,
@@ -204,7 +205,7 @@ def _variant(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(name: str, value: float) -> str:
-    return f"{value:.3f}" if name == "log_loss" else f"{value:.1%}"
+    return f"{value:.3f}" if name == "log_loss" else f"{100 * value:.1f} %"
 
 
 def _interval(name: str, interval: list[float] | None) -> str:

@@ -20,9 +20,10 @@ from webapp.datasets.freeze import newest_snapshot
 from webapp.datasets.freeze_job import request_freeze, stop
 from webapp.datasets.freeze_options import FreezeOptions, read_counts, read_options, read_split
 from webapp.datasets.groups import CHOICES
-from webapp.datasets.leaks import WORDS, present_state
+from webapp.datasets.leaks import WORDS
 from webapp.datasets.models import Freezing, JobState, Snapshot
 from webapp.datasets.restore import freeze_again, restore_labels
+from webapp.datasets.since import since
 from webapp.datasets.snapshots import add_note, freezing_by_uid, snapshot_by_uid, snapshots_of
 from webapp.errors import Invalid, NotFound, OspreyError
 from webapp.images.models import Image
@@ -114,7 +115,7 @@ def freezing_stop(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> H
 def snapshot(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
     found = _snapshot(actor, slug, uid)
     counts = found.counts
-    labels = _labels(found)
+    labels, known = _labels(found), since(found)
     context = {
         "project": found.project,
         "snapshot": found,
@@ -125,7 +126,8 @@ def snapshot(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpRe
         "most": max((label["total"] for label in labels), default=1),
         "how": _how(counts),
         "leaks": _leaks_shown(found.leak_report),
-        "now": present_state(found),
+        "now": known.state,
+        "counted_at": known.at,
         "difference": [(word, counts["difference"][kind]) for kind, word in DIFFERENCE_WORDS.items()]
         if "difference" in counts
         else None,

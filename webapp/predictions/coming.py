@@ -6,15 +6,17 @@ import json
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from classifier.images import decode
-from classifier.types import Decoded
 from webapp import queue
 from webapp.images import store
 from webapp.images.keep import ReceivedFile
-from webapp.predictions.look import Kept
+
+if TYPE_CHECKING:  # the web process announces, and decodes nothing
+    from classifier.types import Decoded
+    from webapp.predictions.look import Kept
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ def begin(coming: Coming, *, side: int, kept: Kept, threads: Executor) -> None:
 
 
 def _decode(coming: Coming, side: int) -> Decoded:
+    from classifier.images import decode
+
     try:
         return decode(Path(settings.INCOMING_DIR) / coming.name, at_least=side)
     except FileNotFoundError:  # moved meanwhile

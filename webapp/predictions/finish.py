@@ -22,7 +22,7 @@ from django.db.models import Q, QuerySet
 
 from classifier.types import Failure
 from webapp.images import states
-from webapp.images.models import Image, ImageState
+from webapp.images.models import Image
 from webapp.images.store import open_original
 from webapp.predictions.catch_up import catch_up
 from webapp.predictions.claim import Work, extend
@@ -31,7 +31,6 @@ from webapp.predictions.look import Measures, measure
 from webapp.predictions.measures import write_measures
 from webapp.predictions.models import Prediction, Priority
 from webapp.projects.models import Project
-from webapp.rows import read_rows, update_rows
 
 log = logging.getLogger(__name__)
 
@@ -104,11 +103,7 @@ def _work(image: Image) -> Work:
 
 @transaction.atomic
 def _record(found: Sequence[tuple[Work, Measures]]) -> None:
-    told = write_measures(found)
-    rows = read_rows(ImageState, "image_id", list(told), lock=True)
-    for row in rows:
-        row.damaged, row.captured_at_utc = told[row.pk].damaged, told[row.pk].captured_at_utc
-    update_rows(rows, states.REPEATED)
+    states.take_over(list(write_measures(found)))
 
 
 def finish_waiting(*, project: Project, progress: Progress | None = None) -> int:

@@ -72,7 +72,7 @@ class Prediction(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["priority", "id"], condition=Q(state="pending"), name="prediction_to_claim"),
             models.Index(fields=["lease_until"], condition=Q(state="leased"), name="prediction_leases"),
-            models.Index(fields=["pipeline", "state"], name="prediction_by_pipeline"),
+            models.Index(fields=["pipeline", "state", "image"], name="prediction_by_pipeline"),
         ]
 
     def __str__(self) -> str:

@@ -21,7 +21,6 @@ from webapp.access.require import allowed_among, require
 from webapp.access.table import Action
 from webapp.errors import Conflict, Invalid
 from webapp.images.models import ImageState
-from webapp.predictions.models import Prediction
 from webapp.projects.models import Project
 from webapp.reviews import drafts, findings, held_units, queues, standing
 from webapp.reviews.decide import MOST_IMAGES, Manner, columns_of, same_change
@@ -88,7 +87,7 @@ def _save(
     words = _words(project, decision)
     usual = OfImage(decision.annotations)
     manners, drawn_as = _manners(actor, project, decision, ids)
-    seen = _seen(decision, ids)
+    answers = _answers(decision, ids)
     change = Change(project=project, by=actor.user, uid=decision.client_id, what=_what(decision, words, len(ids)))
     insert_row(change)
     made: list[tuple[Review, list[Annotation]]] = []
@@ -103,7 +102,7 @@ def _save(
         review = Review(
             **{**columns[(verdict, manner)], "seconds": None if place else decision.seconds},
             image_id=key,
-            prediction_id=seen[key].pk if key in seen else None,
+            prediction_id=decision.predictions.get(key),
             change=change,
             fields=drafts.check_fields(values, words, where="The verdict"),
             note=decision.note[: drafts.LONGEST_TEXT],
@@ -114,7 +113,7 @@ def _save(
         for annotation in some:
             annotation.review = review
     insert_rows([annotation for _, some in made for annotation in some])
-    standing.refresh_held(rows, made)
+    standing.refresh_held(rows, made, answers)
     findings.settle(ids, drawn_as=drawn_as)
     if decision.how == How.BULK:
         subject = f"change:{change.pk}"
@@ -192,12 +191,12 @@ def _own(actor: Actor, ids: Sequence[int]) -> bool:
     return actor.user is not None and queues.readings_of(actor.user).filter(image_id__in=ids).exists()
 
 
-def _seen(decision: Decision, ids: Sequence[int]) -> dict[int, Prediction]:
-    """The answers that were on the screen, by image."""
+def _answers(decision: Decision, ids: Sequence[int]) -> dict[int, standing.Answer]:
+    """The answers that were on the screen."""
     wanted = {key: decision.predictions[key] for key in ids if key in decision.predictions}
-    found = {row.image_id: row for row in read_rows(Prediction, "id", list(wanted.values()))}
+    found = standing.read_answers(list(wanted.values()))
     for key, pk in wanted.items():
-        if key not in found or found[key].pk != pk:
+        if pk not in found or found[pk].image_id != key:
             raise Invalid(f"Prediction {pk} is not of the image that it is given for.")
     return found
 

@@ -12,7 +12,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from django.db import connection
@@ -29,6 +30,14 @@ from webapp.rows import read_rows
 CHUNK = 500
 OUTRANKED = frozenset({Review.How.RULE, Review.How.IMPORTED})
 SOURCES = {Review.How.RULE: Source.RULE, Review.How.IMPORTED: Source.IMPORTED}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A prediction, as far as a verdict on its image is concerned."""
+
+    image_id: int
+    label_id: int | None
 
 
 def standing(newest_first: Sequence[Review]) -> list[Review]:
@@ -72,19 +81,24 @@ def people_say(image_ids: Sequence[int]) -> dict[int, list[PersonSays]]:
 
 
 def _said(
-    reviews: Mapping[int, Sequence[Review]], first: Mapping[int, tuple[int | None, int | None]]
+    reviews: Mapping[int, Sequence[Review]],
+    first: Mapping[int, tuple[int | None, int | None]],
+    answers: Mapping[int, Answer] | None = None,
 ) -> dict[int, list[PersonSays]]:
-    """`first`: by review, label and individual of its first annotation."""
+    """`first`: by review, label and individual of its first annotation; `answers`: what was seen, where known."""
     labelled = Review.Verdict.LABELLED
     unnamed = [
         key for key, some in reviews.items() if any(one.verdict == labelled and one.pk not in first for one in some)
     ]
     empty = _empty_labels(unnamed) if unnamed else {}
-    seen = _labels_seen([review for some in reviews.values() for review in some])
+    if answers is None:
+        answers = read_answers([pk for some in reviews.values() for one in some if (pk := _answer_seen(one))])
     said: dict[int, list[PersonSays]] = {}
     for image_id, some in reviews.items():
+        seen = [answers.get(_answer_seen(review) or 0) for review in some]
         said[image_id] = [
-            _says(review, first.get(review.pk), empty.get(image_id), seen.get(review.prediction_id)) for review in some
+            _says(review, first.get(review.pk), empty.get(image_id), answer.label_id if answer else None)
+            for review, answer in zip(some, seen, strict=True)
         ]
     return said
 
@@ -106,7 +120,11 @@ def refresh(image_ids: Iterable[int]) -> None:
         states.write_values([(row, values[row.pk]) for row in rows])
 
 
-def refresh_held(rows: Sequence[ImageState], made: Iterable[tuple[Review, Sequence[Annotation]]]) -> None:
+def refresh_held(
+    rows: Sequence[ImageState],
+    made: Iterable[tuple[Review, Sequence[Annotation]]],
+    answers: Mapping[int, Answer] | None = None,
+) -> None:
     """The same after the verdicts `made`, for rows that `hold` gave; what the machine says is as they know it.
 
     Where nobody had reviewed an image, or its verdict settles, the new one is all that stands: no other is read.
@@ -119,6 +137,7 @@ def refresh_held(rows: Sequence[ImageState], made: Iterable[tuple[Review, Sequen
         people = _said(
             {review.image_id: [review] for review, _ in alone},
             {review.pk: (some[0].label_id, some[0].individual_id) for review, some in alone if some},
+            answers,
         )
         read_before = [row.pk for row in part if row.pk not in people]
         if read_before:
@@ -139,18 +158,23 @@ def hold(image_ids: Iterable[int]) -> list[ImageState]:
     return rows
 
 
-def _labels_seen(reviews: Sequence[Review]) -> dict[int | None, int | None]:
-    """By prediction, its label, of those that people had before their eyes when they decided."""
-    seen = [review.prediction_id for review in reviews if review.how == Review.How.SUGGESTED and review.prediction_id]
-    if not seen:
+def read_answers(predictions: Collection[int]) -> dict[int, Answer]:
+    """By prediction, what it says of which image; a merged label by what it became."""
+    if not predictions:
         return {}
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor:  # by hand, since each decision passes here
         cursor.execute(
-            f"SELECT p.id, COALESCE(l.merged_into_id, p.label_id) FROM {Prediction._meta.db_table} p "
-            f"LEFT JOIN {Label._meta.db_table} l ON l.id = p.label_id WHERE p.id IN ({', '.join(['%s'] * len(seen))})",
-            seen,
+            f"SELECT p.id, p.image_id, COALESCE(l.merged_into_id, p.label_id) FROM {Prediction._meta.db_table} p "
+            f"LEFT JOIN {Label._meta.db_table} l ON l.id = p.label_id "
+            f"WHERE p.id IN ({', '.join(['%s'] * len(predictions))})",
+            list(predictions),
         )
-        return dict(cursor.fetchall())
+        return {pk: Answer(image_id, label_id) for pk, image_id, label_id in cursor.fetchall()}
+
+
+def _answer_seen(review: Review) -> int | None:
+    """The prediction that a person had before their eyes when they decided."""
+    return review.prediction_id if review.how == Review.How.SUGGESTED else None
 
 
 def _says(

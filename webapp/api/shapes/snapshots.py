@@ -66,7 +66,11 @@ class FreezingShape(s.Serializer[Any]):
 
 class LeakReports(s.Serializer[Any]):
     report = s.DictField(help_text="When it was frozen")
-    now = s.DictField(help_text="By what is known today: clusters that joined, images withdrawn, labels changed")
+    now = s.DictField(
+        help_text="By what is known today: clusters that joined, images withdrawn, labels changed. Of a large snapshot "
+        "a worker counts it, every ten minutes while somebody asks; empty until it has"
+    )
+    counted_at = s.DateTimeField(allow_null=True)
 
 
 class DifferenceQuery(s.Serializer[Any]):

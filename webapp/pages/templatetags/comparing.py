@@ -217,7 +217,10 @@ def _version_dot(one: Mapping[str, Any], x: Any, y: Any, largest: int) -> SafeSt
     words = f"{one['version']}: {one['accuracy_words']}, {one['milliseconds']:.1f} ms, {size_words(one['size_bytes'])}"
     at_x, at_y = x(one["milliseconds"]), y(one["accuracy"])
     mark = format_html(
-        '<text class="chart-mark" x="{}" y="{}" text-anchor="middle">{}</text>', at_x, at_y - 12, one["mark"]
+        '<text class="chart-mark" x="{}" y="{}" text-anchor="middle">{}</text>',
+        at_x,
+        at_y - 12 if at_y > 24 else at_y + 22,  # never out of the chart
+        one["mark"],
     )
     return format_html(
         '<circle class="chart-version{}" cx="{}" cy="{}" r="{}"><title>{}</title></circle>{}',

@@ -52,7 +52,7 @@ class Command(BaseCommand):
             done = self._analyse(project)
         except OspreyError as error:
             raise CommandError(error.what) from error
-        report = whole_health(project, done)
+        report = whole_health(project, done, wait=True)
         if options["duplicates"]:
             report["clusters"] = list(all_clusters(project))
         if options["json"]:
