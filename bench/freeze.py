@@ -85,6 +85,7 @@ def plant(project_id: int, rows: int) -> None:
     twins = min(TWINS, rows // 4)
     dialect = POSTGRES if connection.vendor == "postgresql" else SQLITE
     with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM reviews_nearduplicate WHERE project_id = {project_id}")  # a few of chance
         cursor.execute(
             "INSERT INTO reviews_nearduplicate (image_id, project_id, cluster, how) "
             f"SELECT n, {project_id}, (n - 1) % {twins} + 1, 'hash' FROM {dialect.series.format(rows=2 * twins)}"

@@ -370,6 +370,7 @@ def test_the_command_makes_the_project_and_prints_the_counts(
 # ---- killed ----
 
 
+@pytest.mark.long
 def test_an_import_that_is_killed_half_way_goes_on_without_loss_or_double(tmp_path: Path) -> None:
     data, animals = tmp_path / "data", tmp_path / "animals"
     data.mkdir()

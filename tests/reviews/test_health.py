@@ -15,6 +15,7 @@ from webapp.rows import update_rows
 pytestmark = [pytest.mark.django_db]
 
 
+@pytest.mark.long
 def test_counts_singletons_and_most_common_equal_pandas_on_the_whale_file() -> None:
     project = make_project("Whales")
     ids = [name for name, count in whale_counts(full=True).items() for _ in range(count)]

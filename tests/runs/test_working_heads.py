@@ -102,6 +102,7 @@ def offer(shore: Shore) -> WorkingHead:
     return head
 
 
+@pytest.mark.long
 def test_a_head_is_learned_offered_taken_up_and_suggests_while_the_answer_stays(shore: Shore) -> None:
     shore.review(shore.pictures(45))
     due = look_at(shore.project).learn

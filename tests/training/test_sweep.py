@@ -206,6 +206,7 @@ def test_a_sweep_ends_at_its_time_with_the_best_so_far(run_folder: Path, chosen:
     assert chosen[0].epochs == 3
 
 
+@pytest.mark.long
 def test_a_trial_under_way_ends_with_the_time_of_the_sweep_and_is_tried_again_with_more(
     run_folder: Path, chosen: list[TrialReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
