@@ -21,16 +21,22 @@ from webapp.versions.publish import publish_folder
 
 
 @pytest.fixture
-def colours(tmp_path: Path, settings: Settings) -> Project:
-    """A project that answers with the colour of a picture."""
+def own_folders(tmp_path: Path, settings: Settings) -> Path:
+    """A data folder of the test's own, with all that lies in it; gives a place beside it."""
     settings.DATA_DIR = tmp_path / "data"
     settings.STORE_DIR = settings.DATA_DIR / "store"
     settings.INCOMING_DIR = settings.STORE_DIR / "incoming"
     settings.VERSIONS_DIR, settings.DERIVED_DIR = settings.DATA_DIR / "versions", settings.DATA_DIR / "derived"
     settings.INCOMING_DIR.mkdir(parents=True)
     settings.DEVICE = "cpu"
+    return tmp_path
+
+
+@pytest.fixture
+def colours(own_folders: Path) -> Project:
+    """A project that answers with the colour of a picture."""
     project = create_project(actor=OPERATOR, name="Colours", template_labels=False)
-    folder = make_colour_version(tmp_path / "colours")
+    folder = make_colour_version(own_folders / "colours")
     version = publish_folder(actor=OPERATOR, folder=folder, project=project)
     pipeline = pipelines.make_pipeline(project=project, classifier=version)
     activate(actor=OPERATOR, project=project, pipeline=pipeline)

@@ -34,16 +34,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 @pytest.fixture
-def starter(tmp_path: Path, settings: Settings) -> Version:
+def starter(own_folders: Path) -> Version:
     """The starter version of another project, in a data folder of its own."""
-    settings.DATA_DIR = tmp_path / "data"
-    settings.STORE_DIR = settings.DATA_DIR / "store"
-    settings.INCOMING_DIR = settings.STORE_DIR / "incoming"
-    settings.VERSIONS_DIR, settings.DERIVED_DIR = settings.DATA_DIR / "versions", settings.DATA_DIR / "derived"
-    settings.INCOMING_DIR.mkdir(parents=True)
-    settings.DEVICE = "cpu"
     others = create_project(actor=OPERATOR, name="Others", template_labels=False)
-    folder = make_colour_version(tmp_path / "colours")
+    folder = make_colour_version(own_folders / "colours")
     return publish_folder(actor=OPERATOR, folder=folder, project=others, is_starter=True)
 
 
