@@ -13,13 +13,30 @@ from training.contract import ConfigError, RunConfig, as_values, explain, parse_
 from training.run_folder import write_text
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands there twice", key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep=deep)
+
+
+def load_yaml(text: str) -> Any:
+    """Plain values of YAML; raises yaml.YAMLError, also for a key that stands twice."""
+    return yaml.load(text, Loader=_EachKeyOnce)  # noqa: S506 -- a SafeLoader
+
+
 def read_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     """The config of a YAML (or JSON) file, with `key=value` words applied before it is checked as a whole."""
     values: dict[str, Any] = {}
     if path is not None and path.exists():
         try:
-            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+            loaded = load_yaml(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeError, yaml.YAMLError) as error:
             raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
         if not isinstance(loaded, dict | None):
             raise ConfigError(f"{path} holds no settings: expected lines such as `epochs: 20`")

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,24 @@ class RunFolder:
         return ended.exit
 
 
+@dataclass(frozen=True)
+class StageFolder(RunFolder):
+    """The folder of one stage of a run, which is heard in the run's own; `later`: images to learn from after it."""
+
+    above: RunFolder | None = None
+    words: str = ""
+    later: int = 0
+
+    def say(self, said: Progress) -> None:
+        if self.above is None:
+            return
+        left = said.seconds_left
+        if left is not None and said.images_per_second:
+            left += self.later / said.images_per_second
+        stage = f"{self.words}, {said.stage}" if said.stage else ""
+        self.above.say(replace(said, stage=stage, seconds_left=left))
+
+
 def borrowed(folder: RunFolder, beside: Path, *, is_fresh: bool = False) -> RunFolder:
     """A folder with words of its own over the same images; `is_fresh`: without what is already made of them."""
     made = [] if is_fresh else [path for path in (folder.embeddings,) if path.exists()]
@@ -130,7 +148,8 @@ def _words(said: Progress) -> str:
         parts += [f"train loss {said.train_loss:.3f}"] if said.train_loss is not None else []
         parts += [f"validation loss {said.validation_loss:.3f}"] if said.validation_loss is not None else []
         parts += [f"accuracy {said.accuracy:.3f}"] if said.accuracy is not None else []
-        parts += [f"{said.images_per_second:.0f} images/s"] + (["best so far"] if said.best else [])
+        parts += [f"{said.images_per_second:.0f} images/s"] if said.images_per_second else []
+        parts += ["best so far"] if said.best else []
         return ", ".join(parts)
     if said.kind == "stage":
         return f"{said.stage}: {said.text}" if said.text else said.stage

@@ -38,6 +38,7 @@ from training.labels import LabelsError
 from training.learning.stopping import Cancelled, LearnedNothing, Stop, stop_on_signals
 from training.pictures import Pictures, PicturesError
 from training.run_folder import RunFolder, write_json
+from training.together import train_together
 
 if TYPE_CHECKING:
     from training.learning.fine_tune import Task
@@ -59,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", type=Path, help="the run folder, with manifest and pictures.json")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that go before those of the file")
     parser.add_argument("--config", type=Path, help="a YAML file with settings (default: config.yaml of the folder)")
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="learn in N processes of this machine, one for each GPU"
+    )
     parser.add_argument("--explain", action="store_true", help="print every setting with its meaning")
 
 
@@ -69,6 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.folder is None:
         sys.stderr.write("Name a run folder, or --explain.\n")
         return 2
+    if arguments.processes > 1:
+        words = [*arguments.settings, *(["--config", str(arguments.config)] if arguments.config else [])]
+        return train_together(arguments.folder, words, processes=arguments.processes)
     return train(arguments.folder, arguments.settings, config_file=arguments.config)
 
 
@@ -80,9 +87,11 @@ def train(root: Path, settings: list[str], *, config_file: Path | None = None) -
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
         try:
-            folder.ended.unlink(missing_ok=True)
             if not folder.quiet:
+                folder.ended.unlink(missing_ok=True)
                 folder.mend_progress()
+            if config_file is not None and not config_file.is_file():
+                raise ConfigError(f"--config {config_file}: there is no such file")
             config = settled(read_config(config_file or folder.config, settings))
             if not folder.quiet:
                 write_config(folder.config, config)

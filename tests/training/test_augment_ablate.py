@@ -13,7 +13,7 @@ from tests.training.made_set import store_pictures, write_run
 from training.augmentation.ablate import NONE, WHOLE, AblationError, Cancelled, ablate, kinds_of, table_text, weighed
 from training.augmentation.augment import planned
 from training.config import read_config, write_config
-from training.contract import Outcome, RunConfig, parse_config, write_outcomes
+from training.contract import Outcome, RunConfig, parse_config, read_manifest, write_outcomes
 from training.run_folder import RunFolder
 
 SETTINGS = {"start": "nothing", "architecture": "test_resnet", "augmentation": "light", "device": "cpu"}
@@ -84,7 +84,11 @@ def test_kinds_are_all_steps_each_left_out_and_none() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"augment": False}, "set augment=true"), ({"recipe": "head", "start": "run", "start_from": "x"}, "recipe=head")],
+    [
+        ({"augment": False}, "set augment=true"),
+        ({"recipe": "head", "start": "run", "start_from": "x"}, "recipe=head"),
+        ({"recipe": "sweep"}, "recipe=sweep"),
+    ],
 )
 def test_what_varies_no_pictures_cannot_be_ablated(settings: dict[str, object], words: str) -> None:
     with pytest.raises(AblationError, match=words):
@@ -113,7 +117,8 @@ class Trainer:
         folder = RunFolder(root)
         found = read_config(folder.config)
         self.configs.append(found)
-        assert folder.manifest.exists() and folder.pictures.exists()
+        assert folder.pictures.exists()
+        assert {line.part for line in read_manifest(folder.manifest)[1]} == {"train", "validation"}, "no test part"
         state = self.ends.pop(0) if self.ends else "done"
         crops = "crop" in planned(found).names
         write_outcomes(root / "outcomes-validation.jsonl.gz", answered(0.8 if crops else 0.6, found.seed))
@@ -136,6 +141,7 @@ def test_every_kind_is_trained_with_every_seed_once(run_folder: Path) -> None:
     assert again.configs == []
 
 
+@pytest.mark.long
 def test_a_stopped_ablation_goes_on(run_folder: Path) -> None:
     first = Trainer(["done", "cancelled"])
     with pytest.raises(Cancelled):
@@ -145,6 +151,7 @@ def test_a_stopped_ablation_goes_on(run_folder: Path) -> None:
     assert len(second.configs) == 7
 
 
+@pytest.mark.long
 def test_a_step_without_which_nothing_is_learned_comes_first(run_folder: Path) -> None:
     trainer = Trainer(["done", "done", "done", "done", "learned-nothing"])
     found = ablate(run_folder, seeds=2, metric="accuracy", train=trainer)

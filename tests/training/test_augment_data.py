@@ -269,6 +269,7 @@ def test_a_label_file_that_cannot_be_used_says_why(
     (folder / "labels.csv").write_text(text)
     assert augment(folder) == 1
     assert said in capsys.readouterr().err
+    assert not (folder / "out").exists(), "the same command works once the file is mended"
 
 
 def test_an_unknown_step_stops_before_anything_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

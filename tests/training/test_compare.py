@@ -60,7 +60,8 @@ def test_a_clearly_better_version_is_called_better_in_a_sentence(tmp_path: Path)
     )
     assert found.p is not None and found.p <= 0.05 and found.groups == 30 and found.images == 600
     assert found.sentence.startswith("new is better than old: accuracy 8")
-    assert "95 % interval" in found.sentence and "30 groups" in found.sentence
+    # Between two shares lie points: a per cent of a share is another number.
+    assert " points, 95 % interval +" in found.sentence and "30 groups" in found.sentence
 
 
 def test_the_other_way_round_it_is_worse(tmp_path: Path) -> None:
@@ -319,6 +320,9 @@ def test_the_front_leaves_out_what_another_beats_in_everything() -> None:
         ParetoPoint("d", "same as b", 0.8, 5, 100, True),
     ]
     assert [one.on_front for one in pareto(points)] == [True, True, False, True]
+    a_few_labels_less = ParetoPoint("e", "worse, slower, hardly smaller", 0.7, 60, 9_990, True)
+    good = ParetoPoint("f", "good", 0.9, 50, 10_000, True)
+    assert [one.on_front for one in pareto([good, a_few_labels_less])] == [True, False]
 
 
 def test_settings_that_differ_are_listed(tmp_path: Path) -> None:

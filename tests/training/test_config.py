@@ -20,6 +20,7 @@ from training.contract import (
     with_overrides,
 )
 from training.run_folder import RunFolder
+from training.train import train
 
 
 @pytest.fixture
@@ -39,6 +40,8 @@ def test_an_unknown_setting_is_an_error_that_names_near_ones() -> None:
         ("recipe=bake", "recipe is 'bake'; it is one of head, fine-tune, two-stage"),
         ("flip=1.5", "flip must lie in 0..1"),
         ("epochs=0", "epochs must be above 0"),
+        ("learning_rate=nan", "learning_rate is nan; a number is expected"),
+        ("learning_rate=inf", "learning_rate is inf; a number is expected"),
         ("deterministic=maybe", "true or false is expected"),
         ("epochs", "not of the form key=value"),
         ("start=pretrained", "start=pretrained needs architecture=NAME"),
@@ -50,6 +53,22 @@ def test_what_cannot_be_meant_is_refused(config: RunConfig, word: str, said: str
         with_overrides(config, [word])
 
 
+def test_a_number_that_yaml_takes_for_text_is_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("start_from: somewhere\nlearning_rate: 3e-4\nweight_decay: 1E-2\nname: 1e-3\n")
+    made = read_config(file)
+    assert (made.learning_rate, made.weight_decay, made.name) == (3e-4, 1e-2, "1e-3")
+
+
+def test_a_setting_that_stands_twice_and_a_file_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("start_from: somewhere\nepochs: 3\nepochs: 30\n")
+    with pytest.raises(ConfigError, match="'epochs' stands there twice"):
+        read_config(file)
+    assert train(tmp_path, ["start_from=x"], config_file=tmp_path / "none.yaml") == 1
+    assert "there is no such file" in (tmp_path / "ended.json").read_text()
+
+
 def test_nothing_starts_from_nothing_unless_it_says_so() -> None:
     with pytest.raises(ConfigError, match="start=version needs start_from"):
         parse_config({"recipe": "fine-tune", "architecture": "resnet18"})
@@ -59,6 +78,8 @@ def test_nothing_starts_from_nothing_unless_it_says_so() -> None:
 def test_a_head_cannot_be_learned_on_a_network_without_a_model_folder() -> None:
     with pytest.raises(ConfigError, match="recipe=head needs the embeddings of a model folder"):
         parse_config({"recipe": "head", "start": "nothing", "architecture": "resnet18"})
+    with pytest.raises(ConfigError, match="leave input_size at 0"):
+        parse_config({"recipe": "head", "start_from": "somewhere", "input_size": 64})
 
 
 def test_overrides_have_the_type_of_their_setting(config: RunConfig) -> None:
@@ -112,9 +133,9 @@ def test_progress_is_followed_from_where_one_was_and_a_half_line_waits(tmp_path:
 
 
 def test_settings_may_stand_before_and_after_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["lr-find", str(tmp_path), "seed=1", "--steps", "8", "epochs=many"]) == 1
+    assert main(["lr-find", str(tmp_path), "seed=1", "--steps", "20", "epochs=many"]) == 1
     assert "epochs=many: a whole number is expected" in capsys.readouterr().err
-    for words in (["lr-find", str(tmp_path), "--steps", "8", "--epochs=3"], ["compare", "A", "B", "epochs=3"]):
+    for words in (["lr-find", str(tmp_path), "--steps", "20", "--epochs=3"], ["compare", "A", "B", "epochs=3"]):
         with pytest.raises(SystemExit, match="2"):
             main(words)
         assert f"unrecognized arguments: {words[-1]}" in capsys.readouterr().err

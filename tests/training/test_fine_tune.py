@@ -18,7 +18,7 @@ from classifier.card import WEIGHTS, Label, file_digest, read_card, write_card
 from classifier.errors import ModelError
 from classifier.network import build, read_weights, write_weights
 from tests.training.conftest import ARCHITECTURE, TINY, TINY_WORDS
-from training.contract import RunConfig, read_progress
+from training.contract import RunConfig, follow, read_progress
 from training.learning.cache import SmallCopies, inputs_of
 from training.learning.checkpoint import LAST, load
 from training.learning.fine_tune import Task, fine_tune, two_stage
@@ -26,7 +26,7 @@ from training.learning.freezing import find_frozen, freeze, train_mode, trainabl
 from training.learning.learner import Learner
 from training.learning.loader import Batch
 from training.learning.losses import make_loss
-from training.learning.machine import Machine
+from training.learning.machine import Machine, in_pieces
 from training.learning.schedules import Schedule
 from training.learning.start import Start, build_network, find_start
 from training.learning.stopping import Cancelled, LearnedNothing, Stop
@@ -151,6 +151,20 @@ def test_out_of_memory_halves_the_pieces_and_the_step_is_done() -> None:
     assert said == [2, 4] and made.pieces == 4
     made.step(batch(), 4)
     assert said == [2, 4], "it remembers"
+
+
+def test_out_of_memory_halves_what_is_watched_at_once() -> None:
+    seen: list[range] = []
+
+    def act(chosen: slice) -> int:
+        if chosen.stop - chosen.start > 3:
+            raise torch.OutOfMemoryError("no memory")
+        seen.append(range(chosen.start, chosen.stop))
+        return len(seen[-1])
+
+    assert sum(in_pieces(8, 16, act)) == 8 and [one.start for one in seen] == [0, 2, 4, 6]
+    with pytest.raises(torch.OutOfMemoryError):
+        in_pieces(2, 4, lambda chosen: act(slice(0, 9)))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "lion"])
@@ -297,8 +311,18 @@ def test_two_stages_keep_the_features_and_replace_the_head(task: MakeTask) -> No
     assert len(trained.card.labels) == 4
     first = made.folder.root / "first-stage" / "checkpoint" / "best.safetensors"
     assert read_weights(first)["classifier.weight"].shape[0] == 3
-    assert "3 labels with 8 or more images, 18 images" in made.folder.progress.read_text()
-    assert "tensors before the last layer equal those of the start" in trained.words
+    said = made.folder.progress.read_text()
+    assert "3 labels with 8 or more images, 18 images" in said
+    epochs = [one for _, one in follow(made.folder.progress) if one.kind == "epoch"]
+    assert [one.stage for one in epochs] == ["first stage, training", "training"], "both are seen where the run is"
+    assert epochs[0].seconds_left == pytest.approx(len(made.data.train) / epochs[0].images_per_second)
+    assert trained.words.count("tensors before the last layer equal those of the start") == 2
+
+
+def test_the_second_stage_has_a_new_head_also_where_the_first_one_saw_all_labels(task: MakeTask) -> None:
+    trained = two_stage(task(recipe="two-stage", first_min_images=1, first_per_class=6, epochs=1))
+    first, second = trained.words.split("second stage")
+    assert len(trained.card.labels) == 4 and "the last layer is new" in first and "the last layer is new" in second
 
 
 @pytest.mark.long

@@ -178,6 +178,11 @@ def test_weights_of_images_come_from_a_file_and_nonsense_is_refused(tmp_path: Pa
     config = replace(CONFIG, image_weights=str(path))
     found = gather(folder / "manifest.jsonl.gz", Pictures.read(folder), config)
     assert found.train.weights.tolist() == [0.5, 1, 1, 1]
+    path.write_text("\ufeffImage;Id;weight\r\n1.jpg;a, b;0.5\r\n", encoding="utf-8")
+    assert read_weights(path) == {"1.jpg": 0.5}, "as a spreadsheet writes it"
+    path.write_text("file,weight\nanother.jpg,0.5\n")
+    with pytest.raises(ConfigError, match="names none of the training images"):
+        gather(folder / "manifest.jsonl.gz", Pictures.read(folder), config)
     path.write_text("file,weight\n1.jpg,-1\n")
     with pytest.raises(ConfigError, match="line 2 of .* has the weight '-1'"):
         read_weights(path)

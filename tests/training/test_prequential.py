@@ -40,6 +40,7 @@ def rare(random: np.random.Generator, gain: float = 0.0) -> list[GroupScore]:
     return [GroupScore(str(n), 1, int(right[n]), int(before[n])) for n in range(GROUPS)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stream", [lone_images, bursts, rare], ids=lambda one: one.__name__)
 def test_heads_that_are_no_better_are_offered_in_at_most_one_of_twenty_projects(stream: Stream) -> None:
     random, projects = np.random.default_rng(7), 200

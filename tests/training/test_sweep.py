@@ -96,6 +96,8 @@ def test_another_network_begins_from_pretrained_weights_and_the_same_one_from_th
     start = replace(config(), start="version", start_from="/m", architecture="")
     other = config_of(start, {"architecture": "resnet18"}, 3, start_architecture=ARCHITECTURE)
     chosen = {"architecture": ARCHITECTURE, "imbalance": "square-root"}
+    head = config_of(replace(start, input_size=64), {"recipe": "head"}, 1, start_architecture=ARCHITECTURE)
+    assert head.input_size == 0, "its embeddings are of the size that the start reads"
     same = config_of(start, chosen, 3, start_architecture=ARCHITECTURE)
     assert (other.start, other.start_from, other.recipe, other.epochs) == ("pretrained", "", "fine-tune", 3)
     assert (same.start, same.start_from, same.architecture, same.sampler) == ("version", "/m", "", "square-root")
@@ -172,6 +174,7 @@ def trials_of(run_folder: Path) -> list[dict[str, Any]]:
     return list(json.loads((run_folder / "sweep.json").read_text())["trials"])
 
 
+@pytest.mark.long
 def test_a_sweep_that_was_stopped_goes_on_where_it_was(
     run_folder: Path, chosen: list[TrialReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +195,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(
     assert len(tried) == 5 and len(trials_of(run_folder)) == 4 and chosen[0].epochs == 9
 
 
+@pytest.mark.long
 def test_a_trial_that_cannot_be_carried_out_is_its_own_affair(run_folder: Path, chosen: list[TrialReport]) -> None:
     space = json.dumps({"architecture": ["", "no_such_network"]})
     main(["sweep", str(run_folder), *WORDS, f"sweep={space}", "epochs=5"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.contract import TrainerLogError, parse_trainer_log, read_trainer_log
+from training.contract import TrainerLogError, log_lines, parse_trainer_log, read_trainer_log
 
 ORIGINAL = """\
 Loading weights from darknet53.conv.74...Done!
@@ -81,3 +81,36 @@ def test_what_is_no_log_is_refused_with_words(tmp_path: Path, text: str) -> None
         read_trainer_log(tmp_path / "log.txt")
     with pytest.raises(TrainerLogError, match="cannot be read"):
         read_trainer_log(tmp_path / "missing.txt")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_log_of_windows_is_read_like_any_other(tmp_path: Path, encoding: str) -> None:
+    text = ORIGINAL.partition("\n")[2].replace("-nan", "-nan(ind)").replace("\n", "\r\n") + "3: 700.1, 70"
+    (tmp_path / "train_log.txt").write_bytes(text.encode(encoding))
+    found = read_trainer_log(tmp_path / "train_log.txt")
+    assert found.curves == parse_trainer_log(ORIGINAL.splitlines()).curves and found.skipped == 2
+
+
+def test_the_first_line_after_a_byte_order_mark_counts() -> None:
+    chunks = [b"\xef\xbb", b"\xbf1: 7.5, 7.5 avg, 0.1 rate, 3.2 seconds, 64 images\r", b"\n2: 6.5, 7.0 avg, "]
+    assert parse_trainer_log(log_lines(chunks)).curve("loss").values == (7.5,)
+
+
+def test_the_forks_precision_belongs_to_the_step_before_it() -> None:
+    found = parse_trainer_log([*FORK.splitlines(), " mean average precision (mAP@0.50) = 0.634152, or 63.42 % "])
+    assert (found.curve("mAP@0.50").steps, found.curve("mAP@0.50").values) == ((1000,), (0.634152,))
+
+
+def test_decimal_commas_stand_where_semicolons_part_the_cells() -> None:
+    assert parse_trainer_log(["epoch;loss\n", "1;0,5\n", "2;0,25\n"]).curve("loss").values == (0.5, 0.25)
+
+
+def test_of_a_table_that_is_cut_off_the_half_cell_is_left_out() -> None:
+    found = parse_trainer_log(["epoch,loss,accuracy\n", "1,0.5,0.25\n", "2,0.37,0.5\n", "3,0.3"])
+    assert found.curve("loss").values == (0.5, 0.37) and found.curve("accuracy").steps == (1, 2)
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG" * 500_000, b'epoch,loss\n1,"' + b"2\n" * 100_000])
+def test_what_is_no_text_and_a_quotation_mark_without_end_are_refused(content: bytes) -> None:
+    with pytest.raises(TrainerLogError, match="no lines of text|is no table"):
+        parse_trainer_log(log_lines([content]))

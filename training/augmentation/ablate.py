@@ -25,6 +25,7 @@ from training.config import read_config, write_config
 from training.contract import (
     EXIT_STATUS,
     LOWER_IS_BETTER,
+    TEST,
     VALIDATION,
     ConfigError,
     Ended,
@@ -33,14 +34,17 @@ from training.contract import (
     Outcome,
     ReportError,
     RunConfig,
+    head_text,
+    line_text,
     read_ended,
+    read_manifest,
     read_outcomes,
 )
 from training.evaluation.metrics import FIGURES, figure
 from training.evaluation.statistics import LeaveOneOut, interval, t_quantile
 from training.evaluation.tables import Table, aligned
 from training.pictures import Pictures
-from training.run_folder import RunFolder, write_json
+from training.run_folder import RunFolder, write_json, write_text
 
 FOLDER = "ablation"
 WHOLE = "all steps"
@@ -150,6 +154,8 @@ def kinds_of(config: RunConfig) -> dict[str, RunConfig]:
     plan = planned(config)
     if config.recipe == "head":
         raise AblationError("recipe=head learns from stored embeddings and varies no pictures: ablate a fine-tune")
+    if config.recipe == "sweep":
+        raise AblationError("recipe=sweep tries many settings in each run: ablate one of them, with recipe=fine-tune")
     if not plan.steps:
         raise AblationError("this config varies no pictures: set augment=true and augmentation=standard, for example")
     kinds = {WHOLE: _with(config, plan)}
@@ -197,7 +203,8 @@ def _make_ready(root: Path, folder: RunFolder, config: RunConfig) -> None:
     shared = root / FOLDER / "cache"
     shared.mkdir(exist_ok=True)
     given = RunFolder(root)
-    there = [path for path in (given.manifest, given.pictures, given.embeddings) if path.exists()]
+    manifest = _without_test_part(given.manifest, root / FOLDER)
+    there = [path for path in (manifest, given.pictures, given.embeddings) if path.exists()]
     for path, name in [*((path, path.name) for path in there), (shared, "cache")]:
         link = folder.root / name
         if not link.is_symlink():
@@ -205,6 +212,16 @@ def _make_ready(root: Path, folder: RunFolder, config: RunConfig) -> None:
     if folder.config.exists() and read_config(folder.config) != config and folder.checkpoint.exists():
         raise AblationError(f"{folder.root} holds a run with other settings: remove {root / FOLDER} to begin anew")
     write_config(folder.config, config)
+
+
+def _without_test_part(manifest: Path, beside: Path) -> Path:
+    """The manifest for all runs: what they cannot see, nobody can choose by."""
+    made = beside / "manifest.jsonl"
+    if not made.exists():
+        head, lines = read_manifest(manifest)
+        kept = (line_text(line) for line in lines if line.part != TEST)
+        write_text(made, "".join([head_text(head), *kept]))
+    return made
 
 
 def _outcomes(folder: RunFolder) -> list[Outcome]:

@@ -123,12 +123,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def augment_data(order: Order) -> int:
     """Make all copies and the new label file; returns the exit status."""
     layout = layout_of(order.label_file)
-    order.target.mkdir(parents=True, exist_ok=True)
     journal = Journal(order.target / _JOURNAL, _digest(order))
-    done = journal.begin()
-    _load_torchvision()
     with TemporaryDirectory() as scratch:
         labels = Labels(order.label_file, layout, Path(scratch) / "labels.sqlite")
+        order.target.mkdir(parents=True, exist_ok=True)  # not before the label file is known to be good
+        done = journal.begin()
+        _load_torchvision()
         _say_what_is_special(order, labels)
         job = Job(order.source, order.target, labels, order.plan, order.seed, order.copies)
         rest = islice(iter(labels), done, None)

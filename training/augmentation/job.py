@@ -243,7 +243,10 @@ class Journal:
         if len(whole) < len(data):
             self.path.write_bytes(whole)
         lines = whole.count(b"\n")
-        if not lines or json.loads(whole[: whole.find(b"\n")]) != {"asked": self.asked}:
+        if lines <= 1:  # nothing was made yet
+            self.path.write_text(json.dumps({"asked": self.asked}) + "\n", encoding="utf-8")
+            return 0
+        if json.loads(whole[: whole.find(b"\n")]) != {"asked": self.asked}:
             raise JobError(
                 f"{self.path.parent} holds what an earlier command with other settings began: repeat that one, or "
                 "choose another output folder"

@@ -12,6 +12,7 @@ import yaml
 
 from training.augmentation.picture import AugmentationError, Step
 from training.augmentation.steps import changed, for_size, steps_from, values_of
+from training.config import load_yaml
 
 LEAST_BOX = 0.3
 ENDINGS = (".yaml", ".yml", ".json")
@@ -223,7 +224,7 @@ _KEYS = {
 
 def _parsed(text: str, origin: str) -> Plan:
     try:
-        values = yaml.safe_load(text)
+        values = load_yaml(text)
     except yaml.YAMLError as error:
         raise AugmentationError(f"{origin} cannot be read as YAML: {error}") from error
     if isinstance(values, list):

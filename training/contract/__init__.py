@@ -64,10 +64,12 @@ from training.contract.manifest import (
     dump,
     head_text,
     line_text,
+    may_be_left_out,
     plain,
     read_head,
     read_line,
     read_manifest,
+    read_manifest_texts,
 )
 from training.contract.progress import (
     CANCELLED,
@@ -108,8 +110,16 @@ from training.contract.report import (
     write_outcomes,
 )
 from training.contract.space import IMBALANCE, Range, parse_space, whole_trainings
-from training.contract.trainer_logs import Curve, TrainerLog, TrainerLogError, parse_trainer_log, read_trainer_log
+from training.contract.trainer_logs import (
+    Curve,
+    TrainerLog,
+    TrainerLogError,
+    log_lines,
+    parse_trainer_log,
+    read_trainer_log,
+)
 from training.contract.trial import Estimate, Rates, Workload, estimate, estimate_values, read_rates
+from training.contract.words import difference_words, interval_words, is_share, value_words
 from training.contract.working import (
     FEWEST_GROUPS_MONITORED,
     GroupScore,
@@ -199,6 +209,7 @@ __all__ = [
     "as_values",
     "changed",
     "comparison_values",
+    "difference_words",
     "digest_of",
     "dump",
     "ended_text",
@@ -209,7 +220,10 @@ __all__ = [
     "follow",
     "group_values",
     "head_text",
+    "interval_words",
+    "is_share",
     "line_text",
+    "may_be_left_out",
     "pareto",
     "parse_comparison",
     "parse_config",
@@ -217,6 +231,7 @@ __all__ = [
     "parse_report",
     "parse_score",
     "parse_space",
+    "log_lines",
     "parse_trainer_log",
     "plain",
     "progress_text",
@@ -226,6 +241,7 @@ __all__ = [
     "read_head",
     "read_line",
     "read_manifest",
+    "read_manifest_texts",
     "read_outcomes",
     "read_progress",
     "read_rates",
@@ -235,6 +251,7 @@ __all__ = [
     "report_values",
     "score_values",
     "second_stage",
+    "value_words",
     "variants_of",
     "whole_trainings",
     "with_imbalance",

@@ -207,18 +207,21 @@ def read_comparison(path: Path) -> Comparison:
         raise ReportError(f"{path} cannot be read ({error}): compare the versions again.") from error
 
 
+SAME_SIZE = 1.01
+"""A last layer for six labels instead of eight is a few kilobytes: nobody chooses a version for those."""
+
+
 def pareto(points: Sequence[ParetoPoint]) -> tuple[ParetoPoint, ...]:
     """The same points, each told whether no other is at least as good in accuracy, time and size and better in one."""
     return tuple(replace(one, on_front=not any(_is_ahead(other, one) for other in points)) for one in points)
 
 
 def _is_ahead(other: ParetoPoint, one: ParetoPoint) -> bool:
-    pairs = (
-        (other.accuracy, one.accuracy),
-        (-other.milliseconds, -one.milliseconds),
-        (-other.size_bytes, -one.size_bytes),
-    )
-    return all(first >= second for first, second in pairs) and any(first > second for first, second in pairs)
+    pairs = ((other.accuracy, one.accuracy), (-other.milliseconds, -one.milliseconds))
+    is_as_small = other.size_bytes <= one.size_bytes * SAME_SIZE
+    is_smaller = other.size_bytes * SAME_SIZE < one.size_bytes
+    is_more = is_smaller or any(first > second for first, second in pairs)
+    return is_as_small and is_more and all(first >= second for first, second in pairs)
 
 
 # ---- a comparison with every image: gzipped JSON ---------------------------------------------------------------------

@@ -6,6 +6,8 @@ An unknown key, a wrong type or two settings that contradict each other are erro
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -243,11 +245,15 @@ def _checked(key: str, hint: Any, value: Any, origin: str) -> Any:
         if value not in get_args(hint):
             raise ConfigError(f"{origin}: {key} is {value!r}; it is one of {', '.join(get_args(hint))}.")
         return value
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
+    if hint is float and (type(value) is int or (type(value) is str and _EXPONENT.fullmatch(value))):
+        value = float(value)
+    if type(value) is not hint or (hint is float and not math.isfinite(value)):
         raise ConfigError(f"{origin}: {key} is {value!r}; {_KINDS[hint]} is expected.")
     return value
+
+
+_EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+"""1e-3, which YAML takes for text."""
 
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -282,7 +288,7 @@ _FROM_ZERO = (
 def _faults(config: RunConfig) -> Iterator[str]:
     yield from (f"{key} must be above 0." for key in _POSITIVE if getattr(config, key) <= 0)
     yield from (f"{key} must not be below 0." for key in _FROM_ZERO if getattr(config, key) < 0)
-    yield from (f"{key} must lie in 0..1, below 1." for key in _SHARES if not 0 <= getattr(config, key) <= 1)
+    yield from (f"{key} must lie in 0..1." for key in _SHARES if not 0 <= getattr(config, key) <= 1)
     if not 0 < config.layer_decay <= 1 or not 0 < config.crop_least <= 1:
         yield "layer_decay and crop_least must lie above 0 and at most at 1."
     if config.ema_decay == 1 or config.dropout == 1 or config.effective_beta == 1:
@@ -293,6 +299,8 @@ def _faults(config: RunConfig) -> Iterator[str]:
         yield f"start={config.start} needs architecture=NAME, any name timm knows, such as resnet18."
     if config.recipe == "head" and config.start not in ("version", "run"):
         yield "recipe=head needs the embeddings of a model folder: start=version start_from=FOLDER, or start=run."
+    if config.recipe == "head" and config.input_size:
+        yield "recipe=head learns on embeddings of the size that the start reads: leave input_size at 0."
     if config.recipe == "sweep":
         yield from _sweep_faults(config)
     odd = sorted(set(variants_of(config)) - set(VARIANTS))

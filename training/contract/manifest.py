@@ -198,12 +198,23 @@ def read_line(text: str, number: int = 0) -> ManifestLine:
 
 def read_manifest(path: Path) -> tuple[ManifestHead, Iterator[ManifestLine]]:
     """Head and lines of a manifest file, gzipped or not; lines are read as they are asked for."""
+    head, texts = read_manifest_texts(path)
+    return head, (read_line(text, number) for number, text in texts)
+
+
+def read_manifest_texts(path: Path) -> tuple[ManifestHead, Iterator[tuple[int, str]]]:
+    """The head, and the other lines unread, each with its number in the file."""
     rows = _rows(path)
     try:
         head = read_head(next(rows))
     except StopIteration:
         raise ManifestError(f"{path} is empty.") from None
-    return head, (read_line(text, number) for number, text in enumerate(rows, start=2))
+    return head, enumerate(rows, start=2)
+
+
+def may_be_left_out(text: str) -> bool:
+    """Of a line as `line_text` writes it: whether it may be one that is not used. False is certain."""
+    return f'"part":"{LEFT_OUT}"' in text
 
 
 def digest_of(path: Path) -> str:

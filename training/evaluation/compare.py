@@ -15,7 +15,6 @@ import numpy as np
 
 from training.contract import (
     FEWEST_GROUPS,
-    LOWER_IS_BETTER,
     TEST,
     Comparison,
     ManifestLine,
@@ -27,11 +26,15 @@ from training.contract import (
     Scope,
     SettingChange,
     SideSummary,
+    difference_words,
     digest_of,
+    interval_words,
+    is_share,
     pareto,
     read_manifest,
     read_outcomes,
     read_report,
+    value_words,
 )
 from training.evaluation.changes import class_changes, galleries, matrix_change, scope_of, slice_changes
 from training.evaluation.evaluate import outcomes_name, report_name
@@ -256,22 +259,20 @@ def sentence(scope: Scope, name: str, a: str, b: str) -> str:
     found = scope.metrics[name]
     where = f"on {scope.images:,} images in {scope.groups:,} groups"
     figure = name.replace("_", " ")
-    values = f"{figure} {_shown(name, found.b)} against {_shown(name, found.a)}"
+    share = is_share(name)
+    values = f"{figure} {value_words(found.b, share=share)} against {value_words(found.a, share=share)}"
     if found.interval is None:
         return (
             f"Too few groups: {values} {where}. Under {FEWEST_GROUPS} groups no interval can be given, "
             "so nothing is said of which is better."
         )
-    low, high = (_shown(name, end, signed=True) for end in found.interval)
-    spread = f"{_shown(name, found.difference, signed=True)}, 95 % interval {low} to {high}"
+    difference, ends = difference_words(found.difference, share=share), interval_words(found.interval, share=share)
+    spread = f"{difference}, 95 % interval {ends}"
     if found.verdict == "no evidence":
+        if found.p is not None and (found.interval[0] > 0 or found.interval[1] < 0):
+            spread += f", but p is {found.p:.2g}"
         return f"No evidence of a difference between {b} and {a}: {values} ({spread}) {where}."
     return f"{b} is {found.verdict} than {a}: {values} ({spread}) {where}."
-
-
-def _shown(name: str, value: float, *, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    return f"{value:{sign}.3f}" if name in LOWER_IS_BETTER else f"{100 * value:{sign}.1f} %"
 
 
 def _left_note(left: int) -> str:

@@ -188,12 +188,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--merges", type=Path, help="JSON object: label key -> key that it was merged into")
     parser.add_argument(
         "--corruptions",
-        type=lambda text: tuple(int(one) for one in text.split(",")),
+        type=_severities,
         default=(),
         metavar="SEVERITIES",
         help=f"also try damaged copies, for example 1,3,5 (of {SEVERITIES[0]} to {SEVERITIES[-1]})",
     )
     parser.add_argument("--corruption-images", type=int, default=500, help="at most so many images for that")
+
+
+def _severities(text: str) -> tuple[int, ...]:
+    words = text.split(",")
+    if not all(word.isdecimal() and int(word) in SEVERITIES for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r}: numbers from {SEVERITIES[0]} to {SEVERITIES[-1]} are expected")
+    return tuple(int(word) for word in words)
 
 
 def run(arguments: argparse.Namespace) -> int:

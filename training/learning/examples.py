@@ -57,6 +57,8 @@ def gather(manifest: Path, pictures: Pictures, config: RunConfig) -> Data:
         has_test = has_test or line.part == TEST
     labels = label_set(head, parts[TRAIN], min_images=config.min_images)
     weights = read_weights(Path(config.image_weights)) if config.image_weights else {}
+    if weights and not any(name in weights for line in parts[TRAIN] for name in _names(line)):
+        raise ConfigError(f"image_weights: {config.image_weights} names none of the training images of this manifest")
     made = {part: _examples(head, chosen, labels, weights) for part, chosen in parts.items()}
     train = made[TRAIN]
     if config.per_class:
@@ -90,7 +92,9 @@ def read_weights(path: Path) -> dict[str, float]:
     """Weight by name, as `augment_data` writes them; a name is a SHA-256, a path, or a bare file name."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            mark = max(",;\t", key=file.readline().count)
+            file.seek(0)
+            rows = list(csv.DictReader(file, delimiter=mark))
     except (OSError, UnicodeError, csv.Error) as error:
         raise ConfigError(f"image_weights: {path} cannot be read as CSV: {error}") from error
     columns = set(rows[0]) if rows else set()
@@ -110,9 +114,9 @@ def read_weights(path: Path) -> dict[str, float]:
 
 
 def _weight(line: ManifestLine, weights: Mapping[str, float]) -> float:
-    if not weights:
-        return 1.0
-    for name in (line.sha256, line.path, Path(line.path).name, str(line.image)):
-        if name in weights:
-            return weights[name]
-    return 1.0
+    return next((weights[name] for name in _names(line) if name in weights), 1.0) if weights else 1.0
+
+
+def _names(line: ManifestLine) -> tuple[str, ...]:
+    """What a file of weights may call an image, the surest first."""
+    return line.sha256, line.path, Path(line.path).name, str(line.image)

@@ -24,11 +24,11 @@ from training.learning.learner import Learner
 from training.learning.loader import Loader
 from training.learning.loop import Loop
 from training.learning.losses import make_loss
-from training.learning.machine import Machine, processors
+from training.learning.machine import Machine, in_pieces, processors
 from training.learning.schedules import Schedule
 from training.learning.start import Built, Start, build_network
 from training.learning.stopping import Stop
-from training.run_folder import RunFolder
+from training.run_folder import RunFolder, StageFolder
 
 _EMBEDDING_BATCH = 64
 
@@ -107,12 +107,13 @@ def two_stage(task: Task) -> Trained:
     The first stage is a run of its own in `first-stage`, with its own checkpoints.
     """
     config = task.config
-    folder = RunFolder(task.folder.root / "first-stage", task.folder.quiet)
+    words, later = "first stage", config.epochs * len(task.data.train)
+    folder = StageFolder(task.folder.root / "first-stage", task.folder.quiet, task.folder, words, later)
     folder.root.mkdir(exist_ok=True)
     first = first_stage(config)
     data = gather(task.folder.manifest, task.data.pictures, first)
     task.folder.stage(
-        "first stage", f"{len(data.labels)} labels with {first.min_images} or more images, {len(data.train)} images"
+        words, f"{len(data.labels)} labels with {first.min_images} or more images, {len(data.train)} images"
     )
     toy = fine_tune(replace(task, config=first, folder=folder, data=data))
     start = Start(
@@ -120,9 +121,11 @@ def two_stage(task: Task) -> Trained:
         replace(toy.card, origin=task.start.card.origin),
         tensors=toy.network.state_dict(),
         parent=task.start.parent,
+        new_head=True,
     )
     task.folder.stage("second stage", f"{len(task.data.labels)} labels, {len(task.data.train)} images")
-    return fine_tune(replace(task, config=second_stage(config), start=start))
+    trained = fine_tune(replace(task, config=second_stage(config), start=start))
+    return replace(trained, words=f"first stage: {toy.words}; second stage, which starts from it: {trained.words}")
 
 
 def _pictures(task: Task, card: Card) -> tuple[Loader, Inputs, Examples]:
@@ -177,14 +180,14 @@ def _by_network(built: Built, loader: Loader, machine: Machine) -> NDArray[np.fl
 
     served = ServedNetwork(built.network, built.card).to(machine.device).eval()
     mean, std = (torch.tensor(values, device=machine.device).view(1, 3, 1, 1) for values in normalisation(built.card))
-    rows = []
-    for start in range(0, len(loader.examples), _EMBEDDING_BATCH):
-        chosen = range(start, min(start + _EMBEDDING_BATCH, len(loader.examples)))
-        pixels = torch.from_numpy(loader.plain(chosen)).to(machine.device)
+
+    def vectors(chosen: slice) -> NDArray[np.float32]:
+        pixels = torch.from_numpy(loader.plain(range(chosen.start, chosen.stop))).to(machine.device)
         with machine.autocast():
-            vectors = served((pixels.permute(0, 3, 1, 2).float() - mean) / std)[1]
-        rows.append(nn.functional.normalize(vectors.float().flatten(1), dim=1).cpu().numpy())
-    return np.concatenate(rows)
+            found = served((pixels.permute(0, 3, 1, 2).float() - mean) / std)[1]
+        return np.asarray(nn.functional.normalize(found.float().flatten(1), dim=1).cpu().numpy())
+
+    return np.concatenate(in_pieces(len(loader.examples), _EMBEDDING_BATCH, vectors))
 
 
 # Settings that may differ between a run and its resumption without making it another run.

@@ -21,7 +21,7 @@ from training.learning.checkpoint import Saved, optimizer_tensors, restore_optim
 from training.learning.freezing import find_frozen, freeze, train_mode
 from training.learning.loader import Batch
 from training.learning.losses import Loss
-from training.learning.machine import Machine
+from training.learning.machine import Machine, in_pieces
 from training.learning.mixing import mix
 from training.learning.schedules import Schedule
 
@@ -147,12 +147,13 @@ class Learner:
     def predict(self, inputs: NDArray[np.uint8], network: nn.Module | None = None) -> NDArray[np.float32]:
         """Logits of pictures as in service, by the weights that would be published."""
         served = self._served(network or self.best_network)
-        parts = []
-        for start in range(0, len(inputs), _EVALUATION_BATCH):
-            pixels = torch.from_numpy(np.array(inputs[start : start + _EVALUATION_BATCH])).to(self.machine.device)
+
+        def logits(chosen: slice) -> NDArray[np.float32]:
+            pixels = torch.from_numpy(np.array(inputs[chosen])).to(self.machine.device)
             with self.machine.autocast():
-                parts.append(served(self.normalised(pixels))[0].float().cpu().numpy())
-        return np.concatenate(parts)
+                return np.asarray(served(self.normalised(pixels))[0].float().cpu().numpy())
+
+        return np.concatenate(in_pieces(len(inputs), _EVALUATION_BATCH, logits))
 
     def _served(self, network: nn.Module) -> ServedNetwork:
         """The same heads and names around another set of weights, in service mode."""

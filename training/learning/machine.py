@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -14,7 +15,27 @@ import torch.distributed as dist
 from classifier.errors import ModelError
 from training.contract import RunConfig
 
+A = TypeVar("A")
+
 _DTYPES = {"f32": None, "bf16": torch.bfloat16, "f16": torch.float16}
+
+
+def in_pieces(count: int, most: int, act: Callable[[slice], A]) -> list[A]:
+    """What `act` makes of 0..count, at most so many at a time; half as many where memory runs out."""
+    made: list[A] = []
+    start = 0
+    while start < count:
+        try:
+            made.append(act(slice(start, min(start + most, count))))
+        except torch.OutOfMemoryError:
+            if most == 1:
+                raise
+            most = most // 2
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            continue
+        start += most
+    return made
 
 
 def processors() -> int:

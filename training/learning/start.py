@@ -32,13 +32,17 @@ _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a run begins with. `folder` is a model folder that the engine can run, `tensors` are weights by name."""
+    """What a run begins with. `folder` is a model folder that the engine can run, `tensors` are weights by name.
+
+    `new_head`: its last layer is not taken over even where the labels are the same.
+    """
 
     words: str
     card: Card
     folder: Path | None = None
     tensors: Mapping[str, torch.Tensor] | None = None
     parent: str = ""
+    new_head: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def build_network(start: Start, labels: LabelSet, config: RunConfig) -> Built:
         raise ModelError(f"{start.folder} has no {WEIGHTS}: only recipe=head can learn on it.")
     torch.manual_seed(config.seed)
     card = card_for(start, labels, config)
-    same = _same_labels(start.card, labels)
+    same = not start.new_head and _same_labels(start.card, labels)
     card = replace(card, normalised_head=start.card.normalised_head and same)
     network = build(card)
     tensors = read_weights(start.folder / WEIGHTS) if start.folder is not None else start.tensors

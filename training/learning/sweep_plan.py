@@ -58,6 +58,8 @@ def config_of(config: RunConfig, settings: Settings, epochs: int, *, start_archi
         asked["architecture"] = config.architecture
     else:
         asked |= {"start": "pretrained", "start_from": ""}
+    if asked["recipe"] == "head":
+        asked["input_size"] = 0  # its embeddings are of the size that the start reads
     whole = replace(config, **asked)
     share = epochs / max(1, whole.epochs)
     shorter = replace(

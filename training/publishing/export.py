@@ -14,7 +14,6 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +46,13 @@ def export_torchscript(model: Path, target: Path, *, pictures: int = 100) -> flo
         # A trace warns of every shape it takes for granted; that it holds for other batches is proven below.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(served, torch.randn(2, *shape, generator=made))  # type: ignore[no-untyped-call]
+    target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
-    torch.jit.save(traced, beside)
-    loaded = torch.jit.load(beside)  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        # It warns that this form is old. Who asks for it knows.
+        warnings.simplefilter("ignore")
+        torch.jit.save(traced, beside)
+        loaded = torch.jit.load(beside)  # type: ignore[no-untyped-call]
     worst = 0.0
     with torch.inference_mode():
         for start in range(0, pictures, 10):
@@ -72,11 +75,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if not arguments.torchscript and not (arguments.variants and arguments.run and arguments.out):
+    if not arguments.torchscript and not arguments.variants:
         sys.stderr.write("Say --torchscript FILE, or --variants NAMES with --run and --out.\n")
         return 2
+    if arguments.variants and not (arguments.run and arguments.out):
+        sys.stderr.write("--variants needs --run RUN_FOLDER and --out FOLDER.\n")
+        return 2
     try:
-        made = _lighter(arguments) if arguments.variants else _torchscript(arguments)
+        made = _torchscript(arguments) if arguments.torchscript else {}
+        made |= _lighter(arguments) if arguments.variants else {}
     except (ClassifierError, ConfigError, LabelsError, ManifestError, PicturesError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -84,12 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _torchscript(arguments: argparse.Namespace) -> Mapping[str, Any]:
+def _torchscript(arguments: argparse.Namespace) -> dict[str, Any]:
     worst = export_torchscript(arguments.model, arguments.torchscript)
     return {"file": arguments.torchscript.name, "difference": worst}
 
 
-def _lighter(arguments: argparse.Namespace) -> Mapping[str, Any]:
+def _lighter(arguments: argparse.Namespace) -> dict[str, Any]:
     from training.publishing.variants_command import lighter
 
     names = variants_of(parse_config({**_ANY, "variants": arguments.variants}))

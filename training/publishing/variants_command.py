@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from classifier.card import read_card
+from classifier.errors import ModelError
 from training.contract import TRAIN, VALIDATION, ManifestLine
 from training.evaluation.samples import sample_of
 from training.learning.cache import inputs_of
@@ -20,6 +21,9 @@ from training.run_folder import RunFolder
 
 def lighter(model: Path, run: Path, out: Path, names: Sequence[str]) -> list[Mapping[str, object]]:
     """Make them in `out` and return their table."""
+    for name in names:
+        if (out / name).exists():
+            raise ModelError(f"{out / name} is there already, and versions never change: choose another folder")
     card, manifest, pictures = read_card(model), RunFolder(run).manifest, Pictures.read(run)
     places = {label.key: place for place, label in enumerate(card.labels)}
     judged = sample_of(manifest, VALIDATION)
