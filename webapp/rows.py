@@ -6,7 +6,8 @@ statement of a model is written once. Defaults, conversions and constraints are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -16,6 +17,20 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 Row = TypeVar("Row", bound=models.Model)
 AT_ONCE = 500
 """Rows in one statement: their values stay below what either database takes."""
+
+
+@contextmanager
+def sent_together() -> Iterator[None]:
+    """Statements of this block go to PostgreSQL without waiting for each other, as far as nobody reads an answer.
+
+    What a statement did wrong is raised at the next read or at the end of the block, and no `rowcount` is known before.
+    Within a transaction.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 def read_rows(model: type[Row], column: str, values: Sequence[Any], *, lock: bool = False, **also: int) -> list[Row]:
@@ -32,8 +47,21 @@ def read_rows(model: type[Row], column: str, values: Sequence[Any], *, lock: boo
     with connection.cursor() as cursor:
         cursor.execute(f"{_select(model, column, len(values), tuple(also))}{end}", [*wanted, *also.values()])
         found = cursor.fetchall()
-    names = [field.attname for field in model._meta.concrete_fields]
-    return [model.from_db(connection.alias, names, values) for values in _converted(model, found)]
+    return _rows_of(model, found)
+
+
+def read_joined(model: type[Row], column: str, value: Any, foreign_key: str) -> list[Row]:
+    """Whole rows whose `column` is `value`, each with the row that `foreign_key` points to, by one statement."""
+    wanted = _by_column(model)[column].get_db_prep_value(value, _here())
+    with connection.cursor() as cursor:
+        cursor.execute(_select_joined(model, column, foreign_key), [wanted])
+        found = cursor.fetchall()
+    width = len(model._meta.concrete_fields)
+    rows = _rows_of(model, [values[:width] for values in found])
+    others = _rows_of(_pointed_at(model, foreign_key), [values[width:] for values in found])
+    for row, joined in zip(rows, others, strict=True):
+        setattr(row, foreign_key, joined)
+    return rows
 
 
 def update_rows(rows: Sequence[models.Model], columns: Sequence[str]) -> None:
@@ -116,6 +144,28 @@ def _select(model: type[models.Model], column: str, count: int, also: tuple[str,
     columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in model._meta.concrete_fields)
     where = f"{column} IN ({', '.join(['%s'] * count)})" + "".join(f" AND {name} = %s" for name in also)
     return f"SELECT {columns} FROM {model._meta.db_table} WHERE {where} ORDER BY {_key(model).column}"
+
+
+@cache
+def _select_joined(model: type[models.Model], column: str, foreign_key: str) -> str:
+    link, other = _by_column(model)[f"{foreign_key}_id"], _pointed_at(model, foreign_key)
+    quote = connection.ops.quote_name
+    columns = [f"t.{quote(str(field.column))}" for field in model._meta.concrete_fields]
+    columns += [f"o.{quote(str(field.column))}" for field in other._meta.concrete_fields]
+    joined = f"{model._meta.db_table} t JOIN {other._meta.db_table} o ON o.{_key(other).column} = t.{link.column}"
+    return f"SELECT {', '.join(columns)} FROM {joined} WHERE t.{column} = %s ORDER BY t.{_key(model).column}"
+
+
+def _pointed_at(model: type[models.Model], foreign_key: str) -> type[models.Model]:
+    other = model._meta.get_field(foreign_key).related_model
+    if not isinstance(other, type):
+        raise TypeError(f"{model._meta.label}.{foreign_key} points to no model")
+    return other
+
+
+def _rows_of(model: type[Row], found: Sequence[Sequence[Any]]) -> list[Row]:
+    names = [field.attname for field in model._meta.concrete_fields]
+    return [model.from_db(connection.alias, names, values) for values in _converted(model, found)]
 
 
 def _converted(model: type[models.Model], found: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -15,6 +15,7 @@ from webapp.datasets.models import Import, JobState
 from webapp.images.models import File, Image, ImageState, Item, Sequence, Upload
 from webapp.images.states import Source
 from webapp.leases import UNDER_WAY
+from webapp.predictions.finish import measure_now
 from webapp.predictions.models import Prediction, Region
 from webapp.projects.labels import add_label, merge_label
 from webapp.projects.models import Individual, Label, Site
@@ -125,6 +126,32 @@ def test_what_is_no_picture_is_rejected_with_its_reason(reef: Reef, tmp_path: Pa
     row = reef.run(tmp_path / "pets")
     assert (row.counts["added"], row.counts["rejected"]) == (1, 2)
     assert all(row.upload.items.filter(state=Item.State.REJECTED).values_list("reason", flat=True))
+
+
+def test_what_is_wrong_with_an_entry_is_told_and_stays_when_its_picture_is_measured(reef: Reef, tmp_path: Path) -> None:
+    for name in "ab":
+        made.put(tmp_path / "set" / "images" / f"{name}.jpg", made.picture(ord(name)))
+    made.put(tmp_path / "set" / "labels" / "a.txt", "0 0.5 0.5 0.2 0.2\n0 0.5 nan 0.2 0.2\n")
+    made.put(tmp_path / "set" / "labels" / "b.txt", "")
+    made.put(tmp_path / "set" / "data.yaml", "train: images\nnames: [cat]\n")
+    row = reef.run(tmp_path / "set")
+    (told,) = [one for one in row.notices if one["kind"] == "entry"]
+    assert (told["count"], told["examples"]) == (1, ["images/a.jpg"])
+    assert measure_now(project=reef.project).measured == 2
+    item = row.upload.items.get(path="images/a.jpg")
+    assert (item.state, item.code) == (Item.State.DONE, "")
+    assert "a.txt, line 2: 'nan' is no number" in item.reason
+    assert row.upload.items.get(path="images/b.jpg").reason == ""
+    assert Annotation.objects.filter(x__isnull=False).count() == 1 == Annotation.objects.filter(x=None).count()
+
+
+def test_spellings_that_differ_in_case_are_one_label_and_that_is_said_once(reef: Reef, tmp_path: Path) -> None:
+    for number, name in enumerate(["Lion", "lion", "LION"]):
+        made.put(tmp_path / "pets" / name / "a.jpg", made.picture(number))
+    row = reef.run(tmp_path / "pets")
+    assert reef.counts() == {"LION": 3}
+    (told,) = [one for one in row.notices if one["kind"] == "spelling"]
+    assert (told["count"], set(told["examples"])) == (2, {"Lion = LION", "lion = LION"})
 
 
 def test_labels_meet_those_of_the_project_by_any_of_their_names(reef: Reef, tmp_path: Path) -> None:

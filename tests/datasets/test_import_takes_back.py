@@ -214,6 +214,25 @@ def test_a_zip_that_is_sent_is_looked_at_and_then_imported(reef: Reef, tmp_path:
     assert not (Path(settings.STORE_DIR) / sent_source.FOLDER / str(row.uid)).exists()
 
 
+def test_what_of_a_zip_cannot_be_taken_is_told_before_and_does_not_hinder_a_mapping(
+    reef: Reef, settings: Settings
+) -> None:
+    table = "datei;art\na.jpg;Hai\nb.jpg;Rochen\n"
+    entries = {"bilder/a.jpg": made.picture(1), "bilder/b.jpg": made.picture(2), "bilder/more.zip": b"PK\x03\x04"}
+    content = pictures.archive({"liste.csv": table.encode(), **entries})
+    cora = reef.people["cora"]
+    row = importing.receive_import(
+        actor=cora, project=reef.project, received=received(settings, content), name="x.zip", asks=True, format="csv"
+    )
+    import_sweep.look_or_run(row.pk)
+    row.refresh_from_db()
+    assert row.forecast["needs_mapping"]
+    assert "1 entry of the zip cannot be taken" in row.forecast["notices"][0]["text"]
+    importing.resume_import(actor=cora, row=row, mapping={"datei": "path", "art": "label"}, options={})
+    done = work_off(row)
+    assert (done.counts["added"], done.counts["rejected"], reef.counts()) == (2, 1, {"Hai": 1, "Rochen": 1})
+
+
 @pytest.mark.parametrize(
     ("paths", "labels"),
     [
@@ -321,6 +340,28 @@ def test_a_watched_folder_takes_each_file_once_and_only_when_it_is_at_rest(reef:
     assert (look(), look()) == (2, 2)
     assert row.counts["files"] == 2
     assert importing.stop_import(actor=OPERATOR, row=row).state == JobState.STOPPED
+
+
+def test_a_watched_folder_whose_disk_is_away_waits_for_it(reef: Reef, tmp_path: Path, settings: Settings) -> None:
+    folder = tmp_path / "inbox"
+    made.put(folder / "a.jpg", made.picture(1))
+    row = importing.start_import(
+        actor=OPERATOR, project=reef.project, root=folder, kind=Upload.Kind.WATCH, quiet_seconds=0.0, here=True
+    )
+    folder.rename(tmp_path / "unplugged")
+    settings.LEASE_SECONDS = 0
+
+    def look() -> Import:
+        held = import_lease.lease(row.pk, among=watch.to_look_at())
+        assert held is not None
+        run(held)
+        row.refresh_from_db()
+        return row
+
+    assert look().state == JobState.WAITING and "inbox cannot be read" in row.reason
+    (tmp_path / "unplugged").rename(folder)
+    assert look().state == JobState.WAITING and row.reason == ""
+    assert reef.images() == 1
 
 
 # ---- looked at first ----

@@ -123,6 +123,30 @@ def test_a_broken_coco_file_is_refused_by_name(content: str, said: str, tmp_path
         open_source(put(tmp_path / "t.json", content), format="coco")
 
 
+def test_a_few_broken_entries_of_a_coco_file_cost_only_themselves(tmp_path: Path) -> None:
+    images = [{"id": number, "file_name": f"{number}.jpg"} for number in range(12)]
+    annotations = [{"image_id": number, "category_id": 1} for number in range(20)]
+    annotations = [{**one, "image_id": one["image_id"] % 10} for one in annotations] + [
+        {"image_id": 3, "category_id": 9},
+        {"image_id": 10, "category_id": 9},
+    ]
+    content = {
+        "images": [*images, {"id": 99}],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "fox"}],
+    }
+    source = open_source(write_json(tmp_path / "t.json", content), format="coco")
+    assert source.head.notices == (
+        "t.json: image number 13 lacks an id or a file_name: left out.",
+        "t.json: 2 annotations were left out, of which the first: "
+        "annotation number 21 is of category 9, which the file does not define.",
+    )
+    records = list(source.images())
+    said = [None if record.annotations is None else len(record.annotations) for record in records]
+    assert said == [2] * 10 + [None, 0], "an image whose only annotation cannot be read was not seen to be empty"
+    assert "annotation number 22 is of category 9" in records[10].problem
+
+
 def test_a_bad_box_costs_only_the_box(tmp_path: Path) -> None:
     annotations = [
         {"id": number, "image_id": 1, "category_id": 1, "bbox": box}
@@ -135,13 +159,33 @@ def test_a_bad_box_costs_only_the_box(tmp_path: Path) -> None:
     assert "outside the image or has no size" in record.problem
 
 
-@pytest.mark.parametrize("row", ["0 0.5 0.5", "x 0.5 0.5 0.1 0.1", "7 0.5 0.5 0.1 0.1", "0 nan 0.5 0.1 0.1"])
-def test_a_broken_line_of_boxes_is_refused_with_its_number(row: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", ["0 0.5 0.5", "x 0.5 0.5 0.1 0.1", "700 0.5 0.5 0.1 0.1"])
+def test_a_broken_line_of_boxes_is_told_of_and_the_others_are_read(row: str, tmp_path: Path) -> None:
     made.make_yolo(tmp_path, images=3)
     labels = next((tmp_path / "labels").rglob("*.txt"))
     labels.write_text(f"0 0.5 0.5 0.1 0.1\n{row}\n")
-    with pytest.raises(SourceError, match=f"{labels.name}, line 2"):
-        list(open_source(tmp_path).images())
+    records = list(open_source(tmp_path).images())
+    (bad,) = [record for record in records if record.problem]
+    assert f"{labels.name}, line 2" in bad.problem
+    assert len(bad.annotations or ()) == 1 and len(records) == 3
+
+
+def test_a_file_of_boxes_in_which_nothing_can_be_read_does_not_say_that_there_is_nothing(tmp_path: Path) -> None:
+    made.make_yolo(tmp_path, images=3)
+    next((tmp_path / "labels").rglob("*.txt")).write_text("a note, no boxes\n")
+    (bad,) = [record for record in open_source(tmp_path).images() if record.problem]
+    assert bad.annotations is None
+
+
+def test_a_few_lines_of_a_table_that_cannot_be_read_cost_only_what_is_wrong_in_them(tmp_path: Path) -> None:
+    lines = [[f"{number}.jpg", "fox", "2024-05-31 18:30:00", "1"] for number in range(40)]
+    lines[7][2], lines[8][3], lines[9][0] = "noon", "many", ""
+    source = open_source(write_csv(tmp_path / "t.csv", ["path", "label", "datetime", "count"], lines))
+    records = {record.path: record for record in source.images()}
+    assert len(records) == 39 and any("no picture were left out: 1" in notice for notice in source.head.notices)
+    assert records["7.jpg"].captured_at == "" and "line 9: 'noon' is no time" in records["7.jpg"].problem
+    assert "line 10: 'many' is no number" in records["8.jpg"].problem
+    assert [len(record.annotations or ()) for record in records.values()] == [1] * 39
 
 
 def test_a_folder_of_nothing_says_what_was_seen(tmp_path: Path) -> None:

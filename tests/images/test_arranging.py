@@ -209,6 +209,37 @@ def test_a_clock_is_put_right_and_back_without_touching_what_the_camera_wrote(re
     assert_consistent(reef.project)
 
 
+def test_a_zone_that_is_said_later_counts_for_the_pictures_that_are_there(reef: Reef, upload: Upload) -> None:
+    ford, bay = (Site.objects.create(project=reef.project, name=name) for name in ("ford", "bay"))
+    told = {"site": ford, "utc_offset_minutes": 0}
+    images = [shot(upload, "1.jpg", NOON, site=ford), shot(upload, "2.jpg", NOON, site=bay)]
+    images += [shot(upload, "3.jpg", NOON + timedelta(seconds=9), **told)]
+    arrange(reef.project)
+    assert not projects_to_arrange().exists()
+    Site.objects.filter(pk=ford.pk).update(time_zone="Africa/Nairobi")
+    Project.objects.filter(pk=reef.project.pk).update(time_zone="Asia/Tokyo")
+    may = Visit.objects.create(
+        project=reef.project,
+        site=ford,
+        name="May",
+        start=datetime(2026, 5, 31, 8, tzinfo=UTC),
+        end=datetime(2026, 5, 31, 11, tzinfo=UTC),
+    )
+    assert list(projects_to_arrange()) == [reef.project]
+    arrange(reef.project)
+    assert not projects_to_arrange().exists()
+    for image in images:
+        image.refresh_from_db()
+    hours = [image.captured_at_utc.hour if image.captured_at_utc else None for image in images]
+    assert hours == [9, 3, 12], "by the site's zone, by the project's, by what the file itself says"
+    assert [image.visit for image in images] == [may, None, None]
+    Visit.objects.filter(pk=may.pk).update(clock_offset_seconds=60)
+    arrange(reef.project)
+    images[0].refresh_from_db()
+    assert images[0].captured_at_utc == datetime(2026, 5, 31, 9, 1, tzinfo=UTC)
+    assert_consistent(reef.project)
+
+
 def test_the_offset_in_the_file_counts_until_somebody_names_the_zone(reef: Reef, upload: Upload) -> None:
     visit = Visit.objects.create(project=reef.project, name="May")
     image = shot(upload, "1.jpg", NOON, visit=visit, utc_offset_minutes=120)

@@ -88,6 +88,7 @@ def test_search_takes_every_character_as_itself(project: Project, text: str) -> 
     assert text == "\n" or names(project, text) == []
 
 
+@pytest.mark.long
 def test_search_is_quick_among_ten_thousand_labels(project: Project) -> None:
     many = [CardLabel(f"k{n}", f"Fish number {n}", synonyms=(f"pez {n}",)) for n in range(10_000)]
     ensure_labels(project=project, labels=many)

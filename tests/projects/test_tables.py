@@ -34,6 +34,13 @@ def test_a_pasted_table_makes_sites_and_visits_in_their_zone(crew: Crew) -> None
     assert (june.start, june.end, june.device) == (datetime(2026, 6, 1, 9, tzinfo=UTC), None, "SN-4")
 
 
+def test_a_visit_that_ends_on_a_day_takes_in_that_day(crew: Crew) -> None:
+    table = read_visits(crew.project, "visit;start;end;timezone\nMay;2026-05-01;2026-05-31;Africa/Nairobi\n")
+    (row,) = table.rows
+    assert row.values["start"] == datetime(2026, 4, 30, 21, tzinfo=UTC)
+    assert row.values["end"].replace(microsecond=0) == datetime(2026, 5, 31, 20, 59, 59, tzinfo=UTC)
+
+
 def test_the_same_table_twice_changes_nothing(crew: Crew) -> None:
     for _ in range(2):
         take_visits(actor=crew.ana, project=crew.project, table=read_visits(crew.project, VISITS))
@@ -87,3 +94,36 @@ def test_a_label_is_not_its_own_ancestor(crew: Crew) -> None:
     assert len(tree.problems) == 2
     with pytest.raises(Invalid):
         take_tree(actor=crew.ana, project=crew.project, tree=tree)
+
+
+def test_a_label_is_not_its_own_ancestor_through_what_was_here_before(crew: Crew) -> None:
+    take_tree(actor=crew.ana, project=crew.project, tree=read_tree(crew.project, "name,parent\nA,\nB,A\nC,B\n"))
+    assert read_tree(crew.project, "name,parent\nA,C\n").problems == ("'A' would be its own ancestor",)
+    assert read_tree(crew.project, "name,parent\nC,A\n").problems == ()
+
+
+def test_a_table_makes_labels_that_were_here_findable_by_their_new_names(crew: Crew) -> None:
+    take_tree(actor=crew.ana, project=crew.project, tree=read_tree(crew.project, "name,synonyms\nSeal,selkie\n"))
+    tree = read_tree(crew.project, "\ufeffName;Scientific name;name:no\r\nseal;Phoca vitulina;Steinkobbe\r\n")
+    take_tree(actor=crew.ana, project=crew.project, tree=tree)
+    seal = Label.objects.get(project=crew.project, name="Seal")
+    for words in ("phoca", "selkie", "steinkobbe"):
+        assert list(search_labels(crew.project, words)) == [seal], words
+
+
+@pytest.mark.parametrize("rest", ["\nB,\nC,\n", '\n"B",\n'])
+def test_a_quotation_mark_left_open_is_told_with_its_line(crew: Crew, rest: str) -> None:
+    with pytest.raises(Invalid, match="line 2: .*quotation mark"):
+        read_tree(crew.project, 'name,parent\n"A,' + rest)
+
+
+def test_a_quotation_mark_within_a_cell_is_a_letter_like_others(crew: Crew) -> None:
+    table = read_visits(crew.project, 'site,visit\nRidge 5" pipe,"May ""first"""\n')
+    assert (table.rows[0].site, table.rows[0].name) == ('Ridge 5" pipe', 'May "first"')
+
+
+def test_a_camera_is_a_device_beside_a_site_and_a_site_without_one(crew: Crew) -> None:
+    beside = read_visits(crew.project, "site,visit,camera\nRidge,May,cam 7\n")
+    assert (beside.rows[0].site, beside.rows[0].values["device"], beside.unused) == ("Ridge", "cam 7", ())
+    alone = read_visits(crew.project, "camera,visit\ncam 7,May\n")
+    assert (alone.rows[0].site, alone.rows[0].values["device"]) == ("cam 7", "")

@@ -77,6 +77,7 @@ def test_edits_of_a_picture_are_near_duplicates_of_it_and_other_pictures_are_not
     assert clusters() == {image_id: ids[3 * (place // 3)] for place, image_id in enumerate(ids)}
 
 
+@pytest.mark.long
 def test_crops_and_mirrored_copies_are_found_and_scenes_in_which_the_animal_moved_are_not() -> None:
     project = make_project()
     edits = (lambda one: one, MIDDLE, mirrored, lambda one: MIDDLE(mirrored(one)), EDITS["foot of 12 % cut off"])

@@ -38,6 +38,18 @@ def test_counts_singletons_and_most_common_equal_pandas_on_the_whale_file() -> N
     assert said["effective_classes"] == pytest.approx(1 / ((table / table.sum()) ** 2).sum(), abs=0.01)
 
 
+def test_every_image_is_labelled_or_counted_with_the_reason_why_not() -> None:
+    project = make_project()
+    ids = add_images(project, ["Cod"] * 7)
+    states = ImageState.ReviewState
+    for at, state in enumerate((states.UNREVIEWED, states.CONFLICT, states.CONFLICT, states.CANNOT_TELL, states.BAD)):
+        ImageState.objects.filter(pk=ids[at]).update(review_state=state)
+    ImageState.objects.filter(pk=ids[5]).update(label=None)
+    said = report(project)
+    assert [said[key] for key in ("images", "labelled", "unreviewed", "conflicts")] == [7, 1, 1, 2]
+    assert [said[key] for key in ("cannot_tell", "bad_images", "nothing_named")] == [1, 1, 1]
+
+
 def test_nothing_is_as_varied_as_nothing() -> None:
     assert (effective([]), effective([5, 5]), effective([9, 0])) == (0.0, 2.0, 1.0)
 

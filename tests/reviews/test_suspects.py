@@ -80,7 +80,6 @@ def test_the_first_twentieth_of_the_list_holds_most_flips_of_real_embeddings(
 
 
 @pytest.mark.django_db
-@pytest.mark.databases
 def test_suspects_are_rows_with_the_label_that_the_rest_of_the_data_gives(
     embedded: tuple[NDArray[np.float16], NDArray[np.int64]],
 ) -> None:

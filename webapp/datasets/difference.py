@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
+import training.contract as contract
 from training.contract import ManifestLine
 from webapp.datasets import manifest
 from webapp.datasets.models import Snapshot
@@ -18,13 +20,14 @@ KINDS = ("added", "removed", "relabelled", "moved", "redrawn")
 
 def difference(before: Snapshot, after: Snapshot, *, shown: int = SHOWN) -> dict[str, Any]:
     """How many images of each kind, by label, and the first of them."""
-    if before.project_id != after.project_id:
-        raise Invalid("Only snapshots of the same project can be compared.")
+    require_one_project(before, after)
+    is_equal = bool(before.digest) and before.digest == after.digest
+    same = before.counts["used"] if is_equal else 0
     counts: Counter[str] = Counter()
     by_label: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     first: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
-    same = 0
-    for old, new in _pairs(before, after):
+    pairs: Iterable[Pair] = () if is_equal else _pairs(before, after)
+    for old, new in pairs:
         kinds = list(_kinds(old, new))
         same += not kinds
         for kind in kinds:
@@ -33,8 +36,7 @@ def difference(before: Snapshot, after: Snapshot, *, shown: int = SHOWN) -> dict
             if len(first[kind]) < shown:
                 first[kind].append(_shown(old, new))
     return {
-        "before": {"id": str(before.uid), "name": before.name},
-        "after": {"id": str(after.uid), "name": after.name},
+        **ends(before, after),
         "same": same,
         **{kind: counts[kind] for kind in KINDS},
         "labels": {kind: dict(some.most_common()) for kind, some in by_label.items()},
@@ -42,36 +44,78 @@ def difference(before: Snapshot, after: Snapshot, *, shown: int = SHOWN) -> dict
     }
 
 
-def summary(before: Snapshot, after: Snapshot) -> dict[str, Any]:
-    """The counts alone, kept with a snapshot about its parent."""
-    whole = difference(before, after, shown=0)
-    return {name: whole[name] for name in ("before", "same", *KINDS)}
+def require_one_project(before: Snapshot, after: Snapshot) -> None:
+    if before.project_id != after.project_id:
+        raise Invalid("Only snapshots of the same project can be compared.")
+
+
+def ends(before: Snapshot, after: Snapshot) -> dict[str, dict[str, str]]:
+    """Which two, by the names they have now."""
+    return {
+        "before": {"id": str(before.uid), "name": before.name},
+        "after": {"id": str(after.uid), "name": after.name},
+    }
 
 
 Pair = tuple[ManifestLine | None, ManifestLine | None]
+SAME: Pair = (None, None)
+
+
+class _Row:
+    """One line of a manifest, read only where somebody asks what it says."""
+
+    def __init__(self, number: int, text: str) -> None:
+        self.number, self.text = number, text
+
+    @cached_property
+    def line(self) -> ManifestLine:
+        return contract.read_line(self.text, self.number)
+
+    @property
+    def image(self) -> int:
+        return self.line.image
+
+    @property
+    def is_used(self) -> bool:
+        return not contract.may_be_left_out(self.text) or self.line.is_used
 
 
 def _pairs(before: Snapshot, after: Snapshot) -> Iterator[Pair]:
-    """The lines of both by image id; one that is not used counts as not there."""
-    olds, news = _used(before), _used(after)
+    """The lines of both by image id, SAME for two of one text; one that is not used counts as not there."""
+    olds, news = _rows(before), _rows(after)
     old, new = next(olds, None), next(news, None)
     while old is not None or new is not None:
-        if new is None or (old is not None and old.image < new.image):
-            yield old, None
+        if old is not None and new is not None and old.text == new.text:
+            if old.is_used:
+                yield SAME
+            old, new = next(olds, None), next(news, None)
+        elif new is None or (old is not None and old.image < new.image):
+            yield from _used(old, None)
             old = next(olds, None)
         elif old is None or new.image < old.image:
-            yield None, new
+            yield from _used(None, new)
             new = next(news, None)
         else:
-            yield old, new
+            yield from _used(old, new)
             old, new = next(olds, None), next(news, None)
 
 
-def _used(snapshot: Snapshot) -> Iterator[ManifestLine]:
-    return (line for line in manifest.read(snapshot)[1] if line.is_used)
+def _rows(snapshot: Snapshot) -> Iterator[_Row]:
+    _, texts = contract.read_manifest_texts(manifest.path_of(snapshot))
+    return (_Row(number, text) for number, text in texts)
+
+
+def _used(old: _Row | None, new: _Row | None) -> Iterator[Pair]:
+    """The pair, if either line is used."""
+    was, now = (row.line if row is not None and row.is_used else None for row in (old, new))
+    if was is not None or now is not None:
+        yield was, now
 
 
 def _kinds(old: ManifestLine | None, new: ManifestLine | None) -> Iterator[str]:
+    """None for SAME, and for two lines that differ in other things than label, boxes and part."""
+    if old is None and new is None:
+        return
     if old is None or new is None:
         yield "added" if old is None else "removed"
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from training.contract import LEFT_OUT
 from webapp import queue
 from webapp.access import audit
 from webapp.access.actors import Actor
@@ -45,7 +46,7 @@ class Asked:
     @property
     def total(self) -> int:
         if self.snapshot is not None:
-            return self.snapshot.entries.count()
+            return self.snapshot.entries.exclude(part=LEFT_OUT).count()
         return selecting.images_of(self.project, self.selection).count()
 
 

@@ -18,12 +18,13 @@ from webapp.access import audit
 from webapp.access.actors import Actor
 from webapp.access.require import require
 from webapp.access.table import Action
-from webapp.datasets import difference, manifest
+from webapp.datasets import manifest
 from webapp.datasets.drafting import Draft, Progress, draft
 from webapp.datasets.freeze_options import FreezeOptions, check
 from webapp.datasets.gather import WORDS
 from webapp.datasets.leaks import LeakFinder, in_words
 from webapp.datasets.models import Snapshot, SnapshotEntry
+from webapp.datasets.stored_difference import count_and_keep
 from webapp.datasets.tally import Tally
 from webapp.errors import Conflict, Invalid
 from webapp.projects.models import Label, Project
@@ -258,7 +259,7 @@ def _add(
     snapshot.save(force_insert=True)
     add_entries(snapshot, progress)
     if parent is not None:
-        snapshot.counts["difference"] = difference.summary(parent, snapshot)
+        snapshot.counts["difference"] = count_and_keep(parent, snapshot)
     with transaction.atomic():
         snapshot.name, snapshot.digest = checked_name(project, name), digest
         snapshot.frozen_at = timezone.now()

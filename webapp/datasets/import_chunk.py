@@ -104,7 +104,7 @@ def _find(
         reason = f"{len(fitting)} images of this project are called so. Give their folders as well."
         results[path] = Refused(NOT_CLEAR, reason, is_failure=True)
     else:
-        job.notices.count("missing" if job.machine is None else "no-picture", path)
+        job.notices.count("missing" if job.machine is None else "no-picture", record.path)
         said = record.problem or f"{path} is not there."
         results[path] = Refused(MISSING, f"{said} No image of this project has that path either.", is_failure=True)
 
@@ -183,6 +183,8 @@ def _items(
                 sha256=result.sha256,
             )
         else:
+            if record.problem and record.file is not None:
+                job.notices.count("entry", path)
             one = taken[path]
             state, code, reason = bulk_accept.item_state(one, asked.get(one.image_id, Answer()))
             if path in outcome.contradictions:

@@ -32,6 +32,7 @@ from webapp.datasets.import_words import Words
 from webapp.datasets.known_paths import KnownPaths
 from webapp.datasets.models import Import, JobState
 from webapp.datasets.notices import Notices
+from webapp.images.arrange import TASK as ARRANGE
 from webapp.images.models import Item, Upload
 from webapp.images.quota import OverQuota, check_quota
 from webapp.leases import LeaseLost
@@ -39,7 +40,6 @@ from webapp.leases import LeaseLost
 log = logging.getLogger(__name__)
 
 TASK = "webapp.datasets.tasks_import.run_import"
-ARRANGE = "webapp.images.tasks_arrange.arrange"
 ANALYSE = "webapp.reviews.tasks_analysis.analyse"
 SLICE_SECONDS = 60.0
 RENEW_SECONDS = 5.0
@@ -64,10 +64,9 @@ def run(row: Import, *, progress: Progress | None = None, seconds: float | None 
             return True
         _finish(row)
     except (SourceError, sent_source.SentRefused, OverQuota) as error:
-        _fail(row, str(error))
+        _end_or_wait(row, str(error))
     except (Paused, bulk_accept.CannotStore) as pause:
-        log.warning("%s waits: %s", row, pause)
-        leases.release(row, reason=str(pause))
+        _wait(row, str(pause))
     except LeaseLost:
         log.warning("%s: it was stopped, or another worker has taken over", row)
     return False
@@ -232,8 +231,24 @@ def _pause_watch(row: Import) -> None:
 
 
 def _follow_up(row: Import) -> None:
-    queue.send(ARRANGE, row.project_id)
+    queue.send(ARRANGE, row.project_id, queue="io")
     queue.send(ANALYSE, row.project_id)
+
+
+def _end_or_wait(row: Import, reason: str) -> None:
+    """A watched folder is looked at again: its disk or share may be back by then."""
+    if row.upload.kind == Upload.Kind.WATCH:
+        _wait(row, reason)
+    else:
+        _fail(row, reason)
+
+
+def _wait(row: Import, reason: str) -> None:
+    log.warning("%s waits: %s", row, reason)
+    try:
+        leases.release(row, reason=reason)
+    except LeaseLost:
+        log.warning("%s: it was stopped meanwhile", row)
 
 
 @transaction.atomic

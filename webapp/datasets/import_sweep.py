@@ -32,7 +32,7 @@ def look_or_run(import_id: int) -> bool:
         root = sent_source.ready(row, lambda: leases.renew(row))
         found = forecasting.forecast(project=row.project, root=root, format=row.format, mapping=row.mapping)
         row.format = found["format"]
-        leases.end(row, JobState.STOPPED, forecast=found, format=row.format)
+        leases.end(row, JobState.STOPPED, forecast=sent_source.with_refused(row, found), format=row.format)
     except OspreyError as error:
         leases.end(row, JobState.FAILED, reason=error.what)
     Import.objects.filter(pk=row.pk).update(done_at=None)

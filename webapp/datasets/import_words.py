@@ -44,6 +44,7 @@ class Words:
         self._labels: dict[str, Label] = {}
         self._keys: set[str] = set()
         self._spelled: dict[str, str] = {}
+        self._noted: set[str] = set()
         self._fields = {one.key: one for one in project.fields.all()}
         self._read_labels()
 
@@ -76,8 +77,11 @@ class Words:
 
     def declare(self, wanted: Iterable[LabelRecord]) -> None:
         """Make the labels that are missing, in their order, with their place in the tree."""
-        records = {fold(one.name) or UNSAID: one for one in wanted}
-        self._note_spellings(records.values())
+        records: dict[str, LabelRecord] = {}
+        listed = list(wanted)
+        for one in listed:
+            records.setdefault(fold(one.name) or UNSAID, one)
+        self._note_spellings(listed)
         new = {folded: one for folded, one in records.items() if folded not in self._labels}
         by_science = {folded: self.known(one.scientific_name) for folded, one in new.items() if one.scientific_name}
         for folded, label in by_science.items():
@@ -128,9 +132,14 @@ class Words:
             before = self._spelled.setdefault(fold(one.name), one.name)
             known = self.known(one.name)
             if before != one.name:
-                self.notices.count("spelling", f"{one.name} = {before}")
+                meant = before
             elif known is not None and fold(known.name) == fold(one.name) and known.name != one.name:
-                self.notices.count("spelling", f"{one.name} = {known.name}")
+                meant = known.name
+            else:
+                continue
+            if one.name not in self._noted:
+                self._noted.add(one.name)
+                self.notices.count("spelling", f"{one.name} = {meant}")
 
     def offer_merging(self, names: Iterable[str]) -> None:
         """Labels of this import that look like others of the project: offered, never merged."""

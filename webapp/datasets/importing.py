@@ -227,8 +227,8 @@ def resume_import(
         raise Conflict("This import is done. To take in what has been added to its source, start it anew.")
     if row.state in leases.UNDER_WAY:
         return row
-    if mapping is not None and row.counts.get("files"):
-        raise Conflict("Part of it is in already: the meaning of its columns can no longer change. Withdraw it, then.")
+    if row.cursor and (mapping is not None or options is not None):
+        raise Conflict("Part of it is in already: how it is read can no longer change. Withdraw it, then.")
     if mapping is not None:
         row.mapping = dict(mapping)
     if options is not None:

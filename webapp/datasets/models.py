@@ -95,6 +95,23 @@ class Snapshot(models.Model):
         return self.name
 
 
+class Difference(models.Model):
+    """What changed between two large snapshots, counted once by a worker: both stay as they are."""
+
+    before = models.ForeignKey(Snapshot, on_delete=models.CASCADE, db_index=False, related_name="+")
+    after = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="+")
+    content = models.JSONField(default=dict, blank=True)
+    reason = models.TextField(blank=True, help_text="Why it could not be counted")
+    asked_at = models.DateTimeField(null=True, blank=True)
+    counted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["before", "after"], name="difference_once")]
+
+    def __str__(self) -> str:
+        return f"{self.before} to {self.after}"
+
+
 class SnapshotEntry(models.Model):
     """One image of a snapshot, with its side, label and group as they were when it was frozen."""
 

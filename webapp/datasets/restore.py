@@ -13,10 +13,11 @@ from webapp.access import audit
 from webapp.access.actors import Actor
 from webapp.access.require import require
 from webapp.access.table import Action
-from webapp.datasets import difference, gather, manifest
+from webapp.datasets import gather, manifest
 from webapp.datasets.freeze import add_entries, checked_name, newest_snapshot
 from webapp.datasets.freeze_options import FreezeOptions
 from webapp.datasets.models import Snapshot
+from webapp.datasets.stored_difference import count_and_keep
 from webapp.errors import Conflict
 from webapp.images.models import Image
 from webapp.projects.models import Individual, Label, Project
@@ -101,7 +102,7 @@ def freeze_again(*, actor: Actor, snapshot: Snapshot, name: str = "") -> Snapsho
     made.save(force_insert=True)
     add_entries(made)
     if parent is not None:
-        made.counts["difference"] = difference.summary(parent, made)
+        made.counts["difference"] = count_and_keep(parent, made)
     with transaction.atomic():
         made.name, made.digest = checked_name(project, name), snapshot.digest
         made.save(update_fields=["name", "digest", "counts"])

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Q, Sum
 
 from webapp.errors import Invalid
 from webapp.images.models import FacetCount, ImageState
@@ -57,53 +55,55 @@ class Totals:
 
 
 def results(project: Project, *, by: str = "visit") -> list[ResultRow]:
-    """Rows by site, visit and label name, from the derived states in two grouped queries."""
+    """Rows by site, visit and label name, from the derived states in one query."""
     if by not in GROUPS:
         raise Invalid(f"Results go by {', '.join(GROUPS)}, not by {by!r}.")
-    group = (*GROUPS[by], "label_id")
-    grouped = (
-        ImageState.objects.filter(project=project, label__isnull=False)
-        .order_by()
-        .values(*group)
-        .annotate(
-            verified=Count("pk", filter=Q(source__in=VERIFIED)),
-            by_rule=Count("pk", filter=Q(source=Source.RULE)),
-            machine_only=Count("pk", filter=Q(source=Source.MACHINE)),
-            alone=Count("pk", filter=Q(source__in=VERIFIED, sequence=None)),
-            summed=Sum("score", filter=Q(source=Source.MACHINE)),
-        )
-    )
-    bursts = _bursts(project, group)
+    found = _grouped(project, GROUPS[by])
     labels = {label.pk: label for label in Label.objects.filter(project=project)}
-    sites, visits = Site.objects.in_bulk(_keys(grouped, "site_id")), Visit.objects.in_bulk(_keys(grouped, "visit_id"))
+    sites = Site.objects.in_bulk({one.site_id for one in found if one.site_id is not None})
+    visits = Visit.objects.in_bulk({one.visit_id for one in found if one.visit_id is not None})
     rows = [
-        _row(
-            found,
-            labels[found["label_id"]],
-            sites.get(found.get("site_id")),
-            visits.get(found.get("visit_id")),
-            bursts.get(tuple(found[column] for column in group), 0),
-        )
-        for found in grouped
+        _row(one, labels[one.label_id], sites.get(one.site_id or 0), visits.get(one.visit_id or 0)) for one in found
     ]
     return sorted(rows, key=lambda row: (row.site, row.visit, row.label))
 
 
-def _bursts(project: Project, group: Sequence[str]) -> dict[tuple[int | None, ...], int]:
-    """How many sequences of each group were verified. Grouped twice: counting distinct ones would sort all images."""
-    columns = ", ".join(group)
+@dataclass(frozen=True)
+class _Group:
+    """What was counted of one group; `alone` are verified images without a sequence, `summed` is of machine scores."""
+
+    label_id: int
+    site_id: int | None
+    visit_id: int | None
+    verified: int
+    by_rule: int
+    machine_only: int
+    alone: int
+    bursts: int
+    summed: float | None
+
+
+def _grouped(project: Project, places: Sequence[str]) -> list[_Group]:
+    """Grouped twice. The inner grouping has the order and all columns of the index `state_results`, so that neither
+    the table is read nor all images are sorted; the outer one has a row for each burst.
+    """
+    groups = ("label_id", *places)
+    wanted = ["label_id", *(name if name in places else "NULL" for name in ("site_id", "visit_id"))]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {columns}, COUNT(*) FROM (SELECT DISTINCT {columns}, sequence_id FROM {ImageState._meta.db_table} "
-            "WHERE project_id = %s AND label_id IS NOT NULL AND sequence_id IS NOT NULL AND source IN (%s, %s)) "
-            f"AS each GROUP BY {columns}",
-            [project.pk, *VERIFIED],
+            f"SELECT {', '.join(wanted)}, SUM(verified), SUM(by_rule), SUM(machine_only), "
+            "SUM(CASE WHEN sequence_id IS NULL THEN verified ELSE 0 END), "
+            "COUNT(DISTINCT CASE WHEN verified > 0 THEN sequence_id END), SUM(summed) FROM ("
+            "SELECT label_id, site_id, visit_id, sequence_id, "
+            "COUNT(CASE WHEN source IN (%s, %s) THEN 1 END) AS verified, "
+            "COUNT(CASE WHEN source = %s THEN 1 END) AS by_rule, "
+            "COUNT(CASE WHEN source = %s THEN 1 END) AS machine_only, "
+            "SUM(CASE WHEN source = %s THEN score END) AS summed "
+            f"FROM {ImageState._meta.db_table} WHERE project_id = %s AND label_id IS NOT NULL "
+            f"GROUP BY label_id, site_id, visit_id, sequence_id) AS burst GROUP BY {', '.join(groups)}",
+            [*VERIFIED, Source.RULE, Source.MACHINE, Source.MACHINE, project.pk],
         )
-        return {tuple(row[:-1]): row[-1] for row in cursor.fetchall()}
-
-
-def _keys(grouped: Iterable[Mapping[str, Any]], name: str) -> set[int]:
-    return {found[name] for found in grouped if found.get(name) is not None}
+        return [_Group(*row) for row in cursor.fetchall()]
 
 
 def totals(project: Project) -> Totals:
@@ -139,8 +139,8 @@ def table(rows: Iterable[ResultRow]) -> Iterable[list[object]]:
         ]
 
 
-def _row(found: Mapping[str, Any], label: Label, site: Site | None, visit: Visit | None, bursts: int) -> ResultRow:
-    machine_only = found["machine_only"]
+def _row(found: _Group, label: Label, site: Site | None, visit: Visit | None) -> ResultRow:
+    machine_only = int(found.machine_only)
     return ResultRow(
         site=site.name if site else "",
         site_uid=str(site.uid) if site else "",
@@ -150,9 +150,9 @@ def _row(found: Mapping[str, Any], label: Label, site: Site | None, visit: Visit
         label_key=label.key,
         scientific_name=label.scientific_name,
         kind=label.kind,
-        verified=found["verified"],
-        by_rule=found["by_rule"],
+        verified=int(found.verified),  # PostgreSQL's sums of whole numbers come as decimals
+        by_rule=int(found.by_rule),
         machine_only=machine_only,
-        sequences=bursts + found["alone"],
-        mean_score=found["summed"] / machine_only if machine_only and found["summed"] is not None else None,
+        sequences=int(found.bursts + found.alone),
+        mean_score=found.summed / machine_only if machine_only and found.summed is not None else None,
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -52,13 +53,21 @@ def keep_sent(uid: str, received: ReceivedFile, name: str) -> str:
     if is_zip(received.path):
         bare = f"{bare.removesuffix('.zip')}.zip"
     elif not bare.lower().endswith(ENDINGS):
-        raise SentRefused("Send a zip, a table (.csv or .tsv) or a .json file, and say its name in `name`.")
+        raise SentRefused(_no_source(bare))
     folder = _folder_of(uid)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with received.path.open("rb") as file:
         os.fsync(file.fileno())
     received.path.rename(folder / bare)
     return bare
+
+
+def _no_source(name: str) -> str:
+    if name.lower().endswith(".zip"):
+        return f"{name} is no zip, or its beginning is damaged. Make or copy it again."
+    if is_image(name):
+        return f"{name} is a picture without a label: drop it on the page Recognise, or send a zip of folders."
+    return f"{name} is no zip, no table (.csv or .tsv) and no .json file. A program says the file's name in `name`."
 
 
 def is_sent(row: Import) -> bool:
@@ -197,6 +206,19 @@ def _refused(row: Import, name: str, code: str, reason: str) -> Item:
     return Item(
         upload_id=row.upload_id, path=normalise_path(name), state=Item.State.REJECTED, code=code[:40], reason=reason
     )
+
+
+def with_refused(row: Import, forecast: dict[str, Any]) -> dict[str, Any]:
+    """The forecast of a zip, with what it says of entries that were not unpacked."""
+    refused = Item.objects.filter(upload_id=row.upload_id, state=Item.State.REJECTED).order_by("pk")
+    some = list(refused[:3])
+    if not some:
+        return forecast
+    count = refused.count()
+    words = "1 entry of the zip cannot be taken" if count == 1 else f"{count:,} entries of the zip cannot be taken"
+    said = "; ".join(f"{item.path[-60:]} ({item.reason.rstrip('.')})" for item in some)
+    notice = {"kind": "source", "text": f"{words}, as the report will list: {said}."}
+    return {**forecast, "notices": [notice, *forecast.get("notices", ())]}
 
 
 def _keep_refused(row: Import, refused: list[Item]) -> None:

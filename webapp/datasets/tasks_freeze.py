@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from webapp import queue
-from webapp.datasets import freeze_job, since
+from webapp.datasets import freeze_job, since, stored_difference
 
 
 @shared_task(name=freeze_job.TASK)  # type: ignore[untyped-decorator]
@@ -16,6 +16,11 @@ def freeze(freezing_id: int) -> None:
 @shared_task(name=since.TASK)  # type: ignore[untyped-decorator]
 def look_again(snapshot_id: int) -> None:
     since.count_again(snapshot_id)
+
+
+@shared_task(name=stored_difference.TASK)  # type: ignore[untyped-decorator]
+def count_difference(difference_id: int) -> None:
+    stored_difference.count_asked(difference_id)
 
 
 @shared_task(name="webapp.datasets.tasks_freeze.wake")  # type: ignore[untyped-decorator]

@@ -46,6 +46,7 @@ def _leaks(snapshot: Snapshot, state: Mapping[str, Any]) -> list[dict[str, Any]]
             "kind": kind,
             "id": row["id"],
             "between": f"parts of the snapshot {snapshot.name}",
+            "snapshot": str(snapshot.uid),
             "parts": row["parts"],
             "some": row["images"],
         }

@@ -7,25 +7,23 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import available_timezones
 
 from django.db import transaction
-from django.db.models import Max, Min
+from django.db.models import Max
 
 from webapp.access import audit
 from webapp.access.actors import Actor
 from webapp.access.require import require
 from webapp.access.table import Action
 from webapp.errors import Conflict, Invalid
-from webapp.images.models import ClockRepair, Image, Sequence
-from webapp.images.placing import Placed, place_images
-from webapp.images.times import clock_zone, in_utc, naive_of, zone_of
+from webapp.images.models import ClockRepair, Image
+from webapp.images.recount_times import count_anew, remember
+from webapp.images.times import clock_zone, zone_of
 from webapp.projects.models import Visit
 
-CHUNK = 500
 FARTHEST = timedelta(days=365 * 60)
 ENOUGH_IMAGES, ENOUGH_HOURS = 40, 6
 NOON = 12.5
@@ -84,9 +82,9 @@ def _repair(
     )
     visit.clock_offset_seconds, visit.time_zone = repair.offset_after, repair.zone_after
     visit.save(update_fields=["clock_offset_seconds", "time_zone"])
-    repair.images = sum(place_images(visit.project_id, part) for part in _times_anew(visit))
+    repair.images = count_anew(visit.project, Image.objects.filter(visit=visit))
+    remember(visit)
     repair.save(force_insert=True)
-    _move_sequences(visit)
     audit.record(
         actor=actor,
         action="undo clock repair" if undoes else "repair clock",
@@ -97,40 +95,6 @@ def _repair(
         images=repair.images,
     )
     return repair
-
-
-def _times_anew(visit: Visit) -> Iterator[list[Placed]]:
-    """The visit's images with the time that its clock gives now. A zone of the clock outranks what the file says."""
-    zone = clock_zone(visit, visit.site, visit.project)
-    images = Image.objects.filter(visit=visit).exclude(captured_at="").order_by("pk")
-    part: list[Placed] = []
-    for image in images.iterator(chunk_size=CHUNK):
-        naive = naive_of(image.captured_at)
-        if naive is None:
-            continue
-        moment = in_utc(
-            naive,
-            utc_offset_minutes=None if visit.time_zone else image.utc_offset_minutes,
-            zone=zone,
-            clock_offset_seconds=visit.clock_offset_seconds,
-        )
-        part.append(Placed(image.pk, image.site_id, image.visit_id, image.sequence_id, moment))
-        if len(part) >= CHUNK:
-            yield part
-            part = []
-    yield part
-
-
-def _move_sequences(visit: Visit) -> None:
-    """Sequences of the visit start and end with their images; gaps between these did not change."""
-    spans = (
-        Image.objects.filter(visit=visit, sequence__isnull=False, captured_at_utc__isnull=False)
-        .order_by()
-        .values("sequence_id")
-        .annotate(first=Min("captured_at_utc"), last=Max("captured_at_utc"))
-    )
-    moved = [Sequence(pk=span["sequence_id"], start=span["first"], end=span["last"]) for span in spans.iterator()]
-    Sequence.objects.bulk_update(moved, ["start", "end"], batch_size=CHUNK)
 
 
 def clock_hint(visit: Visit) -> ClockHint | None:

@@ -299,6 +299,9 @@ class ImageState(models.Model):
             models.Index(fields=["project", "review_state", "-queue_priority", "-image"], name="state_queue"),
             models.Index(fields=["project", "review_state", "-image"], name="state_by_review"),
             models.Index(fields=["project", "source", "-image"], name="state_by_source"),
+            models.Index(
+                fields=["project", "label", "site", "visit", "sequence", "source", "score"], name="state_results"
+            ),
             models.Index(fields=["project", "-image"], name="state_newest"),
             models.Index(fields=["project", "site", "-image"], name="state_by_site"),
             models.Index(fields=["visit", "-image"], name="state_by_visit"),

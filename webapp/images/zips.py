@@ -129,8 +129,6 @@ def refusal(entry: ZipEntry) -> EntryRefused | None:
         return EntryRefused("Its name holds a NUL character: rename it and zip again.", code="zip-name")
     if entry.name.startswith("/") or _DRIVE.match(entry.name):
         return EntryRefused("Its name is an absolute path: zip the folder with relative names.", code="zip-name")
-    if "\\" in entry.name:
-        return EntryRefused("Its name holds a backslash: zip it with another program.", code="zip-name")
     if ".." in entry.name.split("/"):
         return EntryRefused("Its name leads out of the archive (`..`): rename it and zip again.", code="zip-name")
     if entry.unix_mode & 0o170000 not in (0, 0o100000, 0o040000):
@@ -299,11 +297,15 @@ def _widened(extra: bytes, unpacked: int, packed: int, offset: int) -> tuple[int
 
 
 def _decoded(raw: bytes, flags: int) -> str:
-    """UTF-8 also without its flag, since Macs leave it out; else the DOS code page."""
+    """UTF-8 also without its flag, since Macs leave it out; else the DOS code page.
+
+    Some programs of Windows write folders with backslashes.
+    """
     try:
-        return raw.decode("utf-8")
+        name = raw.decode("utf-8")
     except UnicodeDecodeError:
-        return raw.decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+        name = raw.decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+    return name.replace("\\", "/")
 
 
 def _data_start(file: BinaryIO, table: Table, entry: ZipEntry) -> int:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from webapp.access.row_admin import PlainAdmin, ReadOnlyAdmin
 from webapp.projects.models import Field, Individual, IndividualAlias, Label, LabelName, Project, Site, Visit
 
+PAGES = (("project", "Project"), ("runs", "Train"), ("comparisons", "Compare"), ("models", "Models"))
+
 
 @admin.register(Project)
 class ProjectAdmin(PlainAdmin):
-    list_display = ("name", "slug", "pictures", "open_to_guests", "created_at", "archived_at")
-    readonly_fields = ("slug", "created_by")
+    list_display = ("name", "slug", "pages", "pictures", "open_to_guests", "created_at", "archived_at")
+    readonly_fields = ("slug", "pages", "created_by")
     search_fields = ("name", "slug")
+
+    @admin.display(description="pages")
+    def pages(self, project: Project) -> SafeString:
+        """The way to training and comparison, before there is any run or comparison to list."""
+        if project.pk is None:
+            return SafeString("")
+        links = ((reverse(name, args=[project.slug]), words) for name, words in PAGES)
+        return format_html_join(" · ", '<a href="{}">{}</a>', links)
 
 
 @admin.register(Label)

@@ -12,7 +12,7 @@ from webapp.access.actors import Actor
 from webapp.access.require import require
 from webapp.access.table import Action
 from webapp.errors import Invalid
-from webapp.projects.labels import ensure_labels
+from webapp.projects.labels import ensure_labels, search_text
 from webapp.projects.models import Label, LabelName, Project
 from webapp.projects.names import fold, key_from
 from webapp.projects.pasted import cells_of
@@ -67,7 +67,7 @@ def read_tree(project: Project, text: str) -> Tree:
             taken.add(keys[fold(cells["name"])])
     problems: list[str] = []
     rows = [_row(number, cells, keys, problems) for number, cells in lines]
-    problems += _rings(rows)
+    problems += _rings(project, rows)
     return Tree(tuple(rows), tuple(problems))
 
 
@@ -85,7 +85,8 @@ def take_tree(*, actor: Actor, project: Project, tree: Tree) -> int:
         label.scientific_name = row.scientific_name or label.scientific_name
         label.outside_ids = {**label.outside_ids, **(row.outside_ids or {})}
         changed.append(label)
-    Label.objects.bulk_update(changed, ["parent", "scientific_name", "outside_ids"], batch_size=500)
+    _find_by_new_names(changed)
+    Label.objects.bulk_update(changed, ["parent", "scientific_name", "outside_ids", "search_text"], batch_size=500)
     _add_local_names(labels, tree.rows)
     audit.record(
         actor=actor,
@@ -95,6 +96,17 @@ def take_tree(*, actor: Actor, project: Project, tree: Tree) -> int:
         rows=len(tree.rows),
     )
     return len(tree.rows)
+
+
+def _find_by_new_names(labels: Sequence[Label]) -> None:
+    """Labels that were here before may have got a scientific name: it is searched too."""
+    others: dict[int, list[str]] = {label.pk: [] for label in labels}
+    of_project = LabelName.objects.filter(label__project=labels[0].project_id) if labels else LabelName.objects.none()
+    for pk, name in of_project.order_by("pk").values_list("label_id", "name"):
+        if pk in others:
+            others[pk].append(name)
+    for label in labels:
+        label.search_text = search_text(label, others[label.pk])
 
 
 def _add_local_names(labels: Mapping[str, Label], rows: Sequence[TreeRow]) -> None:
@@ -132,12 +144,13 @@ def _row(number: int, cells: Mapping[str, str], keys: Mapping[str, str], problem
     )
 
 
-def _rings(rows: Sequence[TreeRow]) -> list[str]:
-    """Labels that would be their own ancestor."""
-    parents = {row.key: row.parent for row in rows}
+def _rings(project: Project, rows: Sequence[TreeRow]) -> list[str]:
+    """Labels that would be their own ancestor, by the table and by what stands above the others already."""
+    parents = dict(project.labels.filter(parent__isnull=False).values_list("key", "parent__key"))
+    parents |= {row.key: row.parent for row in rows if row.parent}
     faults = []
     for row in rows:
-        seen, key = {row.key}, row.parent
+        seen, key = {row.key}, parents.get(row.key, "")
         while key and key not in seen:
             seen.add(key)
             key = parents.get(key, "")

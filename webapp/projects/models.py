@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+TIMED = "By which the times of its images were counted; see webapp.images.recount_times"
+
 
 class Project(models.Model):
     """One recognition job with its own labels, people, fields and pipeline."""
@@ -30,6 +32,7 @@ class Project(models.Model):
     description = models.TextField(blank=True)
     notice = models.TextField(blank=True, help_text="Plain words shown wherever the project answers")
     time_zone = models.CharField(max_length=64, default="UTC")
+    timed_zone = models.CharField(max_length=64, default="UTC", editable=False, help_text=TIMED)
     open_to_guests = models.BooleanField(
         default=False, help_text="May be used without signing in where the site is in open mode"
     )
@@ -138,6 +141,7 @@ class Site(models.Model):
     longitude = models.FloatField(null=True, blank=True)
     coordinate_uncertainty_m = models.PositiveIntegerField(null=True, blank=True)
     time_zone = models.CharField(max_length=64, blank=True, help_text="IANA name; empty: the project's")
+    timed_zone = models.CharField(max_length=64, blank=True, editable=False, help_text=TIMED)
     sensitive = models.BooleanField(default=False, help_text="Coordinates are withheld from people below curator")
     notes = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -169,6 +173,8 @@ class Visit(models.Model):
     device = models.CharField(max_length=200, blank=True, help_text="Serial or model of the camera")
     clock_offset_seconds = models.IntegerField(default=0, help_text="Added to the camera's clock")
     time_zone = models.CharField(max_length=64, blank=True, help_text="Zone of the camera's clock; empty: the site's")
+    timed_zone = models.CharField(max_length=64, blank=True, editable=False, help_text=TIMED)
+    timed_offset_seconds = models.IntegerField(default=0, editable=False, help_text=TIMED)
     effort = models.FloatField(null=True, blank=True)
     effort_unit = models.CharField(max_length=32, blank=True)
     notes = models.TextField(blank=True)

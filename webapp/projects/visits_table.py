@@ -25,7 +25,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "name": ("visit", "name", "deployment", "deploymentid", "trip", "haul", "encounter", "survey"),
     "start": ("start", "deploymentstart", "from", "set", "setup", "begin", "departure"),
     "end": ("end", "deploymentend", "to", "until", "retrieved", "pickup", "return"),
-    "device": ("device", "cameraid", "serial", "cameraserial", "cameramodel"),
+    "device": ("device", "camera", "cameraid", "serial", "cameraserial", "cameramodel"),
     "latitude": ("latitude", "lat", "decimallatitude", "y"),
     "longitude": ("longitude", "lon", "lng", "long", "decimallongitude", "x"),
     "time_zone": ("timezone", "zone", "tz"),
@@ -35,7 +35,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 NUMBERS = ("latitude", "longitude", "effort")
 TIMES = ("start", "end")
-FORMATS = ("%d.%m.%Y %H:%M", "%d.%m.%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y")
+FORMATS = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y")
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,8 @@ def _time(line: _Line, key: str) -> datetime | None:
             found = read(text)
         except ValueError:
             continue
+        if key == "end" and ":" not in text and "T" not in text:
+            found = found.replace(hour=23, minute=59, second=59, microsecond=999_999)  # a day alone is meant whole
         return (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(line.zone))).astimezone(UTC)
     line.problems.append(f"line {line.number}: {key} {text[:40]!r} is not a time such as 2026-05-31 14:00")
     return None
@@ -184,11 +186,12 @@ def _by(pattern: str) -> Callable[[str], datetime]:
 
 
 def _columns(heading: list[str]) -> dict[str, int]:
-    """The first column for each meaning, by the names people give them."""
+    """The first column for each meaning, by the names people give them. `camera` is a site where nothing else is."""
     plain = ["".join(letter for letter in fold(cell) if letter.isalnum()) for cell in heading]
     found: dict[str, int] = {}
     for meaning, names in COLUMNS.items():
         places = [place for name in names for place, cell in enumerate(plain) if cell == name]
+        places = [place for place in places if place not in found.values()]
         if places:
             found[meaning] = places[0]
     return found

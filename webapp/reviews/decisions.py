@@ -26,7 +26,7 @@ from webapp.reviews import drafts, findings, held_units, queues, standing
 from webapp.reviews.decide import MOST_IMAGES, Manner, columns_of, same_change
 from webapp.reviews.drafts import AnnotationDraft, Words
 from webapp.reviews.models import Annotation, Change, Finding, Review
-from webapp.rows import insert_keyed, insert_row, insert_rows, read_rows
+from webapp.rows import insert_keyed, insert_row, insert_rows, read_rows, sent_together
 
 How = Review.How
 BY_PAGES = (How.BLIND, How.SUGGESTED, How.BULK)
@@ -112,14 +112,15 @@ def _save(
     for review, some in made:
         for annotation in some:
             annotation.review = review
-    insert_rows([annotation for _, some in made for annotation in some])
-    standing.refresh_held(rows, made, answers)
-    findings.settle(ids, drawn_as=drawn_as)
-    if decision.how == How.BULK:
-        subject = f"change:{change.pk}"
-        audit.record(actor=actor, action="review many", project_id=project.pk, subject=subject, images=len(ids))
-    if actor.user is not None:
-        held_units.let_go(project, actor.user, rows)
+    with sent_together():
+        insert_rows([annotation for _, some in made for annotation in some])
+        standing.refresh_held(rows, made, answers)
+        findings.settle(ids, drawn_as=drawn_as)
+        if decision.how == How.BULK:
+            subject = f"change:{change.pk}"
+            audit.record(actor=actor, action="review many", project_id=project.pk, subject=subject, images=len(ids))
+        if actor.user is not None:
+            held_units.let_go(project, actor.user, rows)
     return change
 
 

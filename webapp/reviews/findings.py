@@ -43,21 +43,20 @@ def _still_there(ids: Sequence[int]) -> set[int]:
     return there
 
 
-def settle(image_ids: Iterable[int], *, drawn_as: str = "") -> int:
+def settle(image_ids: Iterable[int], *, drawn_as: str = "") -> None:
     """A person looked at these images: what was open about them is settled. Within the caller's transaction.
 
     A draw is settled only by the reading that it asked for; `drawn_as` is the kind of that draw, if one did.
     """
     ids, others = list(image_ids), [kind for kind in DRAWN if kind != drawn_as]
     if not ids:
-        return 0
+        return
     with connection.cursor() as cursor:  # by hand, since each decision passes here
         cursor.execute(
             f"UPDATE {Finding._meta.db_table} SET settled_at = %s WHERE settled_at IS NULL "
             f"AND image_id IN ({_places(ids)}) AND kind NOT IN ({_places(others)})",
             [connection.ops.adapt_datetimefield_value(timezone.now()), *ids, *others],
         )
-        return int(cursor.rowcount)
 
 
 def _places(values: Sequence[object]) -> str:

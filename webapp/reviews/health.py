@@ -56,10 +56,11 @@ def report(project: Project) -> dict[str, Any]:
     by_individual = 2 * sum(one.images for one in individuals if one.key) > sum(one.images for one in labels)
     limits = quality.fit_limits(_images(project))
     minimums = minimums_of(project)
+    too_few = wanted(project, labels, minimums)
     return {
         "images": states.count(),
         "labelled": sum(one.images for one in labels),
-        "unreviewed": states.filter(review_state=ReviewState.UNREVIEWED).count(),
+        **count_verdicts(project),
         "labels": names_of(labels),
         "individuals": names_of(individuals),
         "class_by": "individual" if by_individual else "label",
@@ -72,8 +73,23 @@ def report(project: Project) -> dict[str, Any]:
         "quality": quality.count_all(_images(project), limits),
         "quality_limits": limits,
         "minimum": {"images": minimums.images, "sites": minimums.sites},
-        "wanted": wanted(project, labels, minimums),
+        "under_minimum": len(too_few),
+        "wanted": too_few[:SHOWN_WANTED],
         "leaks": part_leaks(project),
+    }
+
+
+def count_verdicts(project: Project) -> dict[str, int]:
+    """Where the images stand that are not labelled: with `labelled` these are all of the project."""
+    rows = ImageState.objects.filter(project=project).order_by()
+    counts = dict(rows.values_list("review_state").annotate(n=Count("pk")))
+    bare = rows.filter(review_state=ReviewState.REVIEWED, label=None).count()
+    return {
+        "unreviewed": counts.get(ReviewState.UNREVIEWED, 0),
+        "conflicts": counts.get(ReviewState.CONFLICT, 0),
+        "cannot_tell": counts.get(ReviewState.CANNOT_TELL, 0),
+        "bad_images": counts.get(ReviewState.BAD, 0),
+        "nothing_named": bare,
     }
 
 
@@ -230,7 +246,7 @@ def wanted(project: Project, labels: Sequence[Counts], minimums: Minimums) -> li
                 }
             )
     rows.sort(key=lambda row: (row["images"] == 0, row["images"], -row["more_sites"], row["name"]))
-    return rows[:SHOWN_WANTED]
+    return rows
 
 
 def part_leaks(project: Project) -> list[dict[str, Any]]:

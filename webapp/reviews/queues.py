@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import CharField, Exists, Func, OuterRef, Q, QuerySet
 
 from webapp.access.models import User
 from webapp.errors import NotFound
@@ -21,6 +21,9 @@ Rows = QuerySet[ImageState]
 
 COUNT_UP_TO = 10_000
 CHUNK = 64
+NOT_REVIEWED = Func(template=f"'{ReviewState.UNREVIEWED.value}'", output_field=CharField())
+"""A word of the statement, not a parameter: SQLite then takes the index of what is not reviewed at its word, and reads
+no row of the table (10,000 empties are counted in 1 ms, not 30)."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def states_of(project: Project, queue: Queue, within: Rows | None = None) -> Row
         # An index for each label: with the usual one background label this is one walk.
         empty = Label.objects.filter(project=project, kind=Label.Kind.BACKGROUND, merged_into=None)
         first = empty.order_by("position", "pk").values_list("pk", flat=True).first()
-        chosen = rows.filter(review_state=ReviewState.UNREVIEWED, machine_label_id=first or 0)
+        chosen = rows.filter(review_state=NOT_REVIEWED, machine_label_id=first or 0)
         return chosen.order_by("queue_priority", "image_id")
     if queue.key == "conflicts":
         return rows.filter(review_state=ReviewState.CONFLICT).order_by("-image_id")

@@ -50,12 +50,12 @@ def because_of_conflict(verdicts: Sequence[VerdictSaid]) -> str:
 
 def because_drawn(finding: Finding) -> str:
     chance = finding.sampling_probability or 1.0
-    return f"Drawn at random, 1 in {1 / chance:,.0f}: say what you see, no suggestion is shown."
+    return f"Drawn at random, 1 in {_odds(chance)}: say what you see, no suggestion is shown."
 
 
 def because_second(finding: Finding) -> str:
     chance = finding.sampling_probability or 1.0
-    return f"Somebody else read it before, drawn 1 in {1 / chance:,.0f}: say what you see, theirs is not shown."
+    return f"Somebody else read it before, drawn 1 in {_odds(chance)}: say what you see, theirs is not shown."
 
 
 def because_alike(images: int) -> str:
@@ -74,3 +74,9 @@ def what(verdict: VerdictSaid) -> str:
         return names or "empty"
     words = Review.Verdict(verdict.review.verdict).label
     return f"{words} ({names})" if names else str(words)
+
+
+def _odds(chance: float) -> str:
+    """`1.3` of 0.8, `12` of 0.08: one in so many."""
+    number = 1 / chance
+    return f"{number:,.0f}" if number >= 10 or round(number, 1).is_integer() else f"{number:.1f}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from webapp.datasets.formats.paths import Pictures
-from webapp.datasets.formats.records import AnnotationRecord, Box, ImageRecord, SourceError
+from webapp.datasets.formats.records import AnnotationRecord, Box, ImageRecord
 from webapp.datasets.formats.values import clipped, finite
 
 _POLYGON = 7  # a class and at least three corners
@@ -19,13 +19,17 @@ def record_of(pictures: Pictures, path: str, part: str, classes: Sequence[str]) 
     labels = next((file for file in label_files(pictures.root, found.path) if file.is_file()), None)
     if labels is None:
         return ImageRecord(found.path, found.file, part, problem=found.problem)
-    annotations, problems = [], [found.problem] if found.problem else []
+    annotations, problems, is_whole = [], [found.problem] if found.problem else [], True
     for line, number, box, problem in _rows(labels):
-        if number >= len(classes):
-            raise SourceError(f"{labels}, line {line}: class {number}, but there are only {len(classes)} names.")
-        annotations.append(AnnotationRecord(classes[number], box))
+        if number is None or number >= len(classes):
+            is_whole = False
+            problem = problem or f"class {number}, but there are only {len(classes)} names"
+        else:
+            annotations.append(AnnotationRecord(classes[number], box))
         problems += [f"{labels.name}, line {line}: {problem}."] if problem else []
-    return ImageRecord(found.path, found.file, part, tuple(annotations), problem=" ".join(problems))
+    # Lines of which none can be read do not say that there is nothing.
+    said = tuple(annotations) if annotations or is_whole else None
+    return ImageRecord(found.path, found.file, part, said, problem=" ".join(problems))
 
 
 def label_files(root: Path, image: str) -> Iterator[Path]:
@@ -42,21 +46,24 @@ def label_files(root: Path, image: str) -> Iterator[Path]:
     yield root / stem
 
 
-def _rows(file: Path) -> Iterator[tuple[int, int, Box | None, str]]:
-    """Line, class, box and what is wrong with the box."""
+def _rows(file: Path) -> Iterator[tuple[int, int | None, Box | None, str]]:
+    """Line, class and box, and what is wrong with either."""
     with file.open(encoding="utf-8", errors="replace") as text:
         for line, content in enumerate(iter(lambda: text.readline(_LONGEST_LINE), ""), start=1):
             cells = content.split()
             if not cells:
                 continue
+            sides = cells[1:]
             try:
-                number, sides = int(finite(cells[0])), [finite(cell) for cell in cells[1:]]
+                number = int(finite(cells[0]))
             except ValueError as error:
-                raise SourceError(f"{file}, line {line}: {error}.") from error
+                yield line, None, None, str(error)
+                continue
             if number < 0 or len(sides) < 4 or (len(sides) > 5 and len(sides) + 1 < _POLYGON):
-                raise SourceError(f"{file}, line {line}: expected 'class x y width height', found {content.strip()!r}.")
+                yield line, None, None, f"expected 'class x y width height', found {content.strip()[:80]!r}"
+                continue
             try:
-                yield line, number, _box(sides), ""
+                yield line, number, _box([finite(side) for side in sides]), ""
             except ValueError as error:
                 yield line, number, None, str(error)
 

@@ -17,6 +17,7 @@ LONGEST_CELL = 1 << 20
 _RUNS = re.compile(r"^'*[=+\-@\t\r\n]")
 _DISARMED = re.compile(r"^'+[=+\-@\t\r\n]")
 _NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+_NOT_WINDOWS = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _DELIMITERS = ",;\t|"
 _CHUNK = 1 << 20
 
@@ -125,7 +126,7 @@ def _text(file: Path, encoding: str) -> IO[str]:
 
 
 def _encoding_of(file: Path) -> tuple[str, tuple[str, ...]]:
-    """UTF-8 if every byte of the file is, UTF-16 by its mark, else Windows-1252, said loudly."""
+    """UTF-8 if every byte of the file is, UTF-16 by its mark, else Western European, said loudly."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with file.open("rb") as data:
         if data.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -136,6 +137,14 @@ def _encoding_of(file: Path) -> tuple[str, tuple[str, ...]]:
                 decoder.decode(chunk)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            notice = f"{file.name} is not UTF-8 and was read as Western European (latin-1): check names with accents."
-            return "latin-1", (notice,)
+            used = _western(data)
+            notice = f"{file.name} is not UTF-8 and was read as Western European ({used}): check names with accents."
+            return used, (notice,)
     return "utf-8-sig", ()
+
+
+def _western(data: IO[bytes]) -> str:
+    """What Windows writes, with its curly quotation marks, unless a byte means nothing there."""
+    data.seek(0)
+    chunks = iter(lambda: data.read(_CHUNK), b"")
+    return "latin-1" if any(_NOT_WINDOWS.search(chunk) for chunk in chunks) else "cp1252"

@@ -23,7 +23,16 @@ from webapp.datasets.formats.records import (
     SourceError,
 )
 from webapp.datasets.formats.spool import Spool
-from webapp.datasets.formats.values import clipped, finite, is_empty_word, known_options, label_record, moment, part_of
+from webapp.datasets.formats.values import (
+    SOME_ENTRIES,
+    clipped,
+    finite,
+    is_empty_word,
+    known_options,
+    label_record,
+    moment,
+    part_of,
+)
 
 _IMAGE_KEYS = ("file_name", "width", "height", "location", "seq_id", "datetime", "date", "split")
 _ANNOTATION_KEYS = (
@@ -44,6 +53,34 @@ class _Spooled:
     notices: list[str] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
     annotations: int = 0
+
+
+class _Faults:
+    """What of one block of a file cannot be read: a few entries cost only themselves, many refuse the file."""
+
+    def __init__(self, file: Path, kind: str) -> None:
+        self._file, self._kind = file, kind
+        self._entries = self._count = 0
+        self._first = ""
+
+    def next_entry(self) -> None:
+        self._entries += 1
+
+    def note(self, wrong: str) -> str:
+        said = f"{self._kind} number {self._entries} {wrong}"
+        self._count += 1
+        self._first = self._first or said
+        return said
+
+    def told(self) -> list[str]:
+        """A sentence for the report, where there is any; SourceError where there are too many."""
+        if self._count * SOME_ENTRIES > self._entries:
+            many = f" ({self._count:,} of {self._entries:,} cannot be read)" if self._count > 1 else ""
+            raise SourceError(f"{self._file}: {self._first}{many}.")
+        if not self._count:
+            return []
+        many = f"{self._count:,} {self._kind}s were left out, of which the first: " if self._count > 1 else ""
+        return [f"{self._file.name}: {many}{self._first}{'' if many else ': left out'}."]
 
 
 def open_coco(root: Path, options: Mapping[str, Any]) -> Source:
@@ -96,24 +133,42 @@ def _spool_file(file: Path, number: int, part: str, together: _Spooled) -> None:
     together.info = together.info or {key: value for key, value in info.items() if isinstance(value, (str, int, float))}
     categories = _categories(file)
     together.labels.update({f"{number}/{key}": label for key, label in categories.items()})
-    for at, image in enumerate(items(file, "images.item")):
+    _spool_images(file, number, part, together)
+    _spool_annotations(file, number, categories, together)
+
+
+def _spool_images(file: Path, number: int, part: str, together: _Spooled) -> None:
+    faults = _Faults(file, "image")
+    for image in items(file, "images.item"):
+        faults.next_entry()
         if not isinstance(image, dict) or "id" not in image or not isinstance(image.get("file_name"), str):
-            raise SourceError(f"{file}: image number {at + 1} lacks an id or a file_name.")
+            faults.note("lacks an id or a file_name")
+            continue
         body = {key: image[key] for key in _IMAGE_KEYS if image.get(key) is not None}
         if not together.spool.add_image(f"{number}/{image['id']}", {**body, "part": part}):
             raise SourceError(f"{file}: two images have the id {image['id']!r} ({image['file_name']}).")
         if body.get("location") is not None:
             together.sites.setdefault(str(body["location"]))
-    for at, annotation in enumerate(items(file, "annotations.item")):
+    together.notices += faults.told()
+
+
+def _spool_annotations(file: Path, number: int, categories: Mapping[str, LabelRecord], together: _Spooled) -> None:
+    """One of an unknown category stays beside its image as a fault, so that this image is not taken for empty."""
+    faults = _Faults(file, "annotation")
+    for annotation in items(file, "annotations.item"):
+        faults.next_entry()
         if not isinstance(annotation, dict) or not {"image_id", "category_id"} <= set(annotation):
-            raise SourceError(f"{file}: annotation number {at + 1} lacks its image_id or category_id.")
-        if str(annotation["category_id"]) not in categories:
-            unknown = f"category {annotation['category_id']!r}, which the file does not define"
-            raise SourceError(f"{file}: annotation number {at + 1} is of {unknown}.")
-        body = {key: annotation[key] for key in _ANNOTATION_KEYS if annotation.get(key) is not None}
-        body["label"] = categories[str(annotation["category_id"])].name
-        together.spool.add_row(f"{number}/{annotation['image_id']}", body)
+            faults.note("lacks its image_id or category_id")
+            continue
+        key, category = f"{number}/{annotation['image_id']}", str(annotation["category_id"])
         together.annotations += 1
+        if category not in categories:
+            unknown = f"is of category {annotation['category_id']!r}, which the file does not define"
+            together.spool.add_row(key, {"fault": f"{file.name}: {faults.note(unknown)}"})
+            continue
+        body = {key: annotation[key] for key in _ANNOTATION_KEYS if annotation.get(key) is not None}
+        together.spool.add_row(key, {**body, "label": categories[category].name})
+    together.notices += faults.told()
 
 
 def _categories(file: Path) -> dict[str, LabelRecord]:
@@ -137,7 +192,8 @@ def _say_orphans(together: _Spooled) -> None:
     count, keys = together.spool.orphans()
     if count:
         some = ", ".join(key.partition("/")[2] for key in keys)
-        together.notices.append(f"{count} annotations belong to images that are not listed, such as {some}: left out.")
+        words = "1 annotation belongs" if count == 1 else f"{count:,} annotations belong"
+        together.notices.append(f"{words} to images that are not listed, such as {some}: left out.")
     if not together.spool.count():
         raise SourceError("The file lists no images.")
 
@@ -150,8 +206,10 @@ def _read(together: _Spooled, pictures: Pictures, measure: bool) -> Iterator[Ima
         frame = frame_of(found.file, _size(body.get("width")), _size(body.get("height"))) if boxed else None
         problems = [found.problem] if found.problem else []
         annotations = []
+        faults = [f"{row['fault']}." for row in rows if "fault" in row]
+        problems += faults
         for row in rows:
-            if is_empty_word(row["label"]):
+            if "fault" in row or is_empty_word(row["label"]):
                 continue
             try:
                 annotations.append(replace(_annotation(row), box=_box(row, frame)))
@@ -159,12 +217,13 @@ def _read(together: _Spooled, pictures: Pictures, measure: bool) -> Iterator[Ima
                 annotations.append(_annotation(row))
                 problems.append(f"{found.path}: {error}.")
         captured_at, problem = _time(body)
+        unsaid = (unlabelled and not rows) or (faults and len(faults) == len(rows))
         upright = frame.upright if frame else (_size(body.get("width")), _size(body.get("height")))
         yield ImageRecord(
             path=found.path,
             file=found.file,
             part=body["part"] or part_of(str(body.get("split", ""))) or str(body.get("split", "")),
-            annotations=None if unlabelled and not rows else tuple(annotations),
+            annotations=None if unsaid else tuple(annotations),
             width=upright[0],
             height=upright[1],
             site=str(body.get("location", "")),

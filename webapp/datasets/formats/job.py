@@ -57,7 +57,7 @@ class Job:
     def __init__(self, head: Head, out: Output, options: Mapping[str, Any], *, with_images: bool = True) -> None:
         self.head, self.out = head, out
         self.with_images = bool(options.get("with_images", with_images))
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter(images=0)
         self._reasons: dict[str, _Reason] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="osprey-export-")
         self._list = (Path(self._folder.name) / "left_out.csv").open("w+", encoding="utf-8", newline="")

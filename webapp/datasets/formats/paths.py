@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -83,7 +84,15 @@ class Pictures:
         parts = [part for part in plain.split("/") if part not in ("", ".")]
         if ".." in parts:
             return Found(plain, None, f"{plain} points out of the folder with '..' and is not read.")
-        return self._checked("/".join([*([self.base] if self.base else []), *parts]))
+        return self._however_spelled("/".join([*([self.base] if self.base else []), *parts]))
+
+    def _however_spelled(self, path: str) -> Found:
+        """Tables from a Mac or from Windows spell accents and endings otherwise than the disk does."""
+        found = self._checked(path)
+        if found.file is not None:
+            return found
+        others = (self._checked(other) for other in _spellings(path))
+        return next((other for other in others if other.file is not None), found)
 
     def _moved(self, plain: str) -> Found:
         """An absolute name: inside the folder it is taken as it is; else its end is looked for inside."""
@@ -113,6 +122,14 @@ class Pictures:
         if not stat.S_ISREG(mode):
             return Found(path, None, f"{path} is not there.")
         return Found(path, self.root / path)
+
+
+def _spellings(path: str) -> Iterator[str]:
+    """The same name with accents composed or taken apart, and with its ending in small letters or capitals."""
+    stem, ending = os.path.splitext(path)  # noqa: PTH122 (in bulk)
+    stems = dict.fromkeys((stem, unicodedata.normalize("NFC", stem), unicodedata.normalize("NFD", stem)))
+    endings = dict.fromkeys((ending, ending.lower(), ending.upper()))
+    yield from (one + other for one in stems for other in endings if one + other != path)
 
 
 def _inside(real: str, root: str) -> bool:

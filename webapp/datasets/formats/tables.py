@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from webapp.datasets.formats.records import (
 )
 from webapp.datasets.formats.spool import Spool
 from webapp.datasets.formats.values import (
+    SOME_ENTRIES,
     clipped,
     finite,
     flag,
@@ -44,6 +45,16 @@ MOST_BASES = 100
 _BOX = re.compile(r"^[\[(]?\s*([^\s,]+)[\s,]+([^\s,]+)[\s,]+([^\s,]+)[\s,]+([^\s,\])]+)\s*[\])]?$")
 _SIDES = ("x", "y", "width", "height")
 _CORNERS = ("x", "y", "x_max", "y_max")
+_NUMBERS = {*_SIDES, *_CORNERS, "latitude", "longitude", "count", "image_width", "image_height"}
+_READ: Mapping[str, Callable[[object], float]] = {
+    **dict.fromkeys(("count", "image_width", "image_height"), whole),
+    **dict.fromkeys(("latitude", "longitude"), finite),
+}
+_DECIMAL_COMMA = re.compile(r"^[+-]?\d+,\d+$")
+_MISSING = {"NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null"}
+"""How R, pandas, spreadsheets and databases spell a cell without a value."""
+_NAMES = {"path", "folder", "site", "visit", "sequence"}
+"""Names are taken as they are: a site may be called NA."""
 
 
 @dataclass
@@ -54,6 +65,14 @@ class _Seen:
     sites: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
     visits: dict[tuple[str, str], None] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    lines: int = 0
+    unreadable: int = 0
+    first_unreadable: str = ""
+    nameless: int = 0
+
+    def note_unreadable(self, said: str) -> None:
+        self.unreadable += 1
+        self.first_unreadable = self.first_unreadable or said
 
 
 def open_csv(root: Path, options: Mapping[str, Any]) -> Source:
@@ -98,6 +117,7 @@ class _Reader:
 
     def __init__(self, table: Table, by_meaning: Mapping[str, str], options: Mapping[str, Any]) -> None:
         self._table, self._column = table, by_meaning
+        self._missing = set() if "verdict" in by_meaning else _MISSING  # a table of our own leaves such cells empty
         self._whales = columns.is_whales(table.header) and by_meaning.get("individual") == "Id"
         self._default_label = str(options.get("label") or (WHALE_LABEL if self._whales else ""))
         if not self._default_label and "individual" in by_meaning and "label" not in by_meaning:
@@ -107,12 +127,17 @@ class _Reader:
         self._spool = Spool()
 
     def source(self) -> Source:
+        seen = self._seen
         for row in self._table.rows():
+            seen.lines += 1
             self._keep(row)
         self._spool.finish()
-        if not self._spool.count():
+        if not seen.lines:
             raise SourceError(f"{self._table.file} has a header and no rows.")
-        seen = self._seen
+        if seen.unreadable * SOME_ENTRIES > seen.lines:
+            raise SourceError(f"{self._table.file}, {seen.first_unreadable}")
+        if seen.nameless:
+            seen.notices.append(f"Lines that name no picture were left out: {seen.nameless:,}.")
         labels = tuple(label_record(name, scientific_name=latin) for name, latin in seen.labels.items())
         head = Head(
             format="csv",
@@ -137,22 +162,28 @@ class _Reader:
         return f"{folder}/{name}" if folder and name else name
 
     def _cell(self, row: Row, meaning: str) -> str:
-        return row.cells.get(self._column.get(meaning, ""), "")
+        """What the row says of a meaning: empty for missing values; numbers with a decimal point."""
+        text = row.cells.get(self._column.get(meaning, ""), "")
+        if text in self._missing and meaning not in _NAMES:
+            return ""
+        if meaning in _NUMBERS and self._table.delimiter != "," and _DECIMAL_COMMA.match(text):
+            return text.replace(",", ".")
+        return text
 
     def _keep(self, row: Row) -> None:
         """Check a row while its line is known, and remember it under its picture."""
         name = self._path(row)
         if not name:
-            raise SourceError(f"{self._table.file}, line {row.line}: no picture is named.")
-        body: dict[str, Any] = {
-            meaning: row.cells[column] for meaning, column in self._column.items() if row.cells[column]
-        }
-        try:
-            body |= self._times(row)
-            body |= {key: whole(body[key]) for key in ("count", "image_width", "image_height") if key in body}
-            place = tuple(finite(body[key]) if key in body else None for key in ("latitude", "longitude"))
-        except ValueError as error:
-            raise SourceError(f"{self._table.file}, line {row.line}: {error} cannot be read.") from error
+            self._seen.note_unreadable(f"line {row.line}: no picture is named.")
+            self._seen.nameless += 1
+            return
+        told = ((meaning, self._cell(row, meaning)) for meaning in self._column)
+        body: dict[str, Any] = {meaning: text for meaning, text in told if text}
+        wrong = self._read_values(row, body)
+        if wrong:
+            body["problem"] = f"line {row.line}: {' '.join(wrong)}"
+            self._seen.note_unreadable(body["problem"])
+        place = body.get("latitude"), body.get("longitude")
         label = self._label(body)
         if label:
             self._seen.labels.setdefault(label, body.get("scientific_name", ""))
@@ -163,17 +194,23 @@ class _Reader:
         self._spool.add_image(name)
         self._spool.add_row(name, body)
 
-    def _times(self, row: Row) -> dict[str, str]:
+    def _read_values(self, row: Row, body: dict[str, Any]) -> list[str]:
+        """Put numbers and the time of a row in the place of its texts; what is none is left out, and told."""
+        wrong = []
+        for key in [key for key in _READ if key in body]:
+            try:
+                body[key] = _READ[key](body.pop(key))
+            except ValueError as error:
+                wrong.append(f"{error}.")
         written = self._cell(row, "captured_at") or f"{self._cell(row, 'date')} {self._cell(row, 'time')}".strip()
-        if not written:
-            return {}
+        body.pop("captured_at", None)
         try:
-            return {"captured_at": moment(written)}
+            body |= {"captured_at": moment(written)} if written else {}
         except ValueError:
-            if "captured_at" not in self._column and "time" not in self._column:
-                return {}  # a lone column `date` holds anything; it is no time of capture
-            hint = "Write times as 2024-05-31 18:30:00."
-            raise SourceError(f"{self._table.file}, line {row.line}: {written!r} is no time. {hint}") from None
+            # A lone column `date` holds anything; it is no time of capture.
+            if "captured_at" in self._column or "time" in self._column:
+                wrong.append(f"{written!r} is no time. Write times as 2024-05-31 18:30:00.")
+        return wrong
 
     def _label(self, body: Mapping[str, Any]) -> str:
         return str(body.get("label") or body.get("scientific_name") or self._default_label)
@@ -187,6 +224,7 @@ class _Reader:
         boxed = any("bbox" in row or "x" in row for row in rows)
         frame = frame_of(found.file, first.get("image_width"), first.get("image_height")) if measure and boxed else None
         problems = [found.problem] if found.problem else []
+        problems += [f"{found.path}, {row['problem']}" for row in rows if "problem" in row]
         annotations = []
         for row in rows:
             annotation, problem = self._annotation(row, frame)

@@ -13,6 +13,9 @@ from webapp.datasets.formats.records import Box, LabelRecord, SourceError
 EMPTY = "empty"
 """How writers spell that somebody looked and saw nothing; readers take it for that again."""
 
+SOME_ENTRIES = 10
+"""Where more than one line or entry in so many cannot be read, the source is meant otherwise: it is refused."""
+
 EMPTY_WORDS = frozenset({EMPTY, "blank"})
 _KINDS = {
     "background": {EMPTY, "blank", "nothing", "background", "no animal", "no-animal", "nof", "no fish"},
@@ -27,7 +30,12 @@ _PARTS = {
 }
 _PART_OF_WORD = {word: part for part, words in _PARTS.items() for word in words}
 _PART_TAIL = re.compile(r"[\s_-]*(data|set|images|split)$")
-_MOMENTS = ("%Y:%m:%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H-%M-%S", "%Y:%m:%d %H:%M", "%d-%b-%Y %H:%M:%S")
+_MOMENTS = (
+    *("%Y:%m:%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H-%M-%S", "%Y:%m:%d %H:%M", "%Y/%m/%d %H:%M"),
+    *("%d-%b-%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"),
+)
+"""With dots the day is first wherever dates are written so; with slashes nobody can know, so that is not read."""
+
 _OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
 _YES, _NO = {"true", "yes", "1", "t", "y"}, {"false", "no", "0", "f", "n"}
 
@@ -82,7 +90,10 @@ def finite(value: object) -> float:
     """A number that is one: not NaN, not endless. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(f"{value!r} is no number")
-    number = float(value)
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{value!r} is no number") from None
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is no number")
     return number

@@ -95,13 +95,21 @@ def _inside(folder: Path, written: str, base: str) -> str | None:
 def _read(folder: Path, listed: list[tuple[str, str]], classes: list[str]) -> Iterator[ImageRecord]:
     pictures, seen = Pictures(folder), Spool()
     for part, place in listed:
-        paths = _of_list(folder / place) if (folder / place).is_file() else walk(folder, place)
+        paths = _of_list(pictures, place) if (folder / place).is_file() else walk(folder, place)
         for path in paths:
             if seen.add_image(path):
                 yield record_of(pictures, path, part, classes)
 
 
-def _of_list(file: Path) -> Iterator[str]:
+def _of_list(pictures: Pictures, place: str) -> Iterator[str]:
+    """The pictures of a list. Names start from its own folder, as with `./images/a.jpg`, or from that of the yaml."""
+    beside = replace(pictures, base=place.rpartition("/")[0])
+    for name in _lines(pictures.root / place):
+        found = beside.find(name)
+        yield found.path if found.file is not None else name
+
+
+def _lines(file: Path) -> Iterator[str]:
     with file.open(encoding="utf-8", errors="replace") as text:
         yield from (line.strip() for line in text if line.strip())
 
@@ -109,7 +117,7 @@ def _of_list(file: Path) -> Iterator[str]:
 def _without_yaml(root: Path) -> Source:
     for name in ("classes.txt", "labels/classes.txt", "obj.names"):
         if (root / name).is_file():
-            classes = list(_of_list(root / name))
+            classes = list(_lines(root / name))
             break
     else:
         raise SourceError(f"{root} has labels, but neither data.yaml nor classes.txt says what the classes are called.")

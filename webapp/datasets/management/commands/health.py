@@ -113,6 +113,9 @@ def in_words(project: Project, report: dict[str, Any]) -> list[str]:
     lines = [
         f"{project.name}: {report['images']:,} images; {report['labelled']:,} have one of "
         f"{len(report['labels']):,} labels",
+        f"  {report['unreviewed']:,} not looked at; {report['conflicts']:,} whose labels conflict; "
+        f"{report['cannot_tell']:,} that nobody could tell; {report['bad_images']:,} bad; "
+        f"{report['nothing_named']:,} on which nothing is named",
         f"  {report['classes']:,} {report['class_by']}s; {report['singletons']:,} of them have one image only; "
         f"as varied as {report['effective_classes']:,} equal ones",
     ]
@@ -124,7 +127,7 @@ def in_words(project: Project, report: dict[str, Any]) -> list[str]:
         f"looks new: {report['looks_new']:,}; perhaps a rare label: {report['rare']:,}",
         "quality: " + ", ".join(f"{count:,} {quality.WORDS[kind]}" for kind, count in report["quality"].items()),
         f"leaks: {len(report['leaks']):,}" + "".join(f"\n  {_leak(one)}" for one in report["leaks"][:10]),
-        f"labels under the minimum: {len(report['wanted']):,}",
+        f"labels under the minimum: {report['under_minimum']:,}",
     ]
     return lines
 

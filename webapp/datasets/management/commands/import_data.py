@@ -157,7 +157,7 @@ class Command(BaseCommand):
     def _watch(self, row: Import) -> Import:
         """Look until somebody stops it; each look leases, so that the site's own worker may take turns."""
         self.stderr.write(f"osprey: watching {row.root}; Ctrl-C ends it")
-        told = -1
+        told, why = -1, ""
         while row.state in leases.UNDER_WAY:
             held = import_lease.lease(row.pk, among=watch.to_look_at())
             if held is not None:
@@ -166,6 +166,9 @@ class Command(BaseCommand):
             if row.counts.get("files", 0) != told:
                 told = row.counts.get("files", 0)
                 self.stderr.write(f"osprey: {told} files so far")
+            if row.reason and row.reason != why:
+                self.stderr.write(f"osprey: {row.reason} It is looked at again.")
+            why = row.reason
             time.sleep(LOOK_SECONDS)
         return row
 
