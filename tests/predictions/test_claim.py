@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 
 from tests.predictions.rows import make_pipeline, make_waiting
@@ -40,6 +41,16 @@ def test_a_claim_takes_the_most_urgent_first_then_the_oldest(pipeline: Pipeline)
     bulk = make_waiting(pipeline, 3)
     urgent = make_waiting(pipeline, 1, priority=Priority.CALL)
     assert ids(take(pipeline, limit=3)) == [urgent[0].pk, bulk[0].pk, bulk[1].pk]
+
+
+@pytest.mark.postgres
+def test_no_more_rows_are_claimed_than_asked_for_however_the_database_plans_it(pipeline: Pipeline) -> None:
+    """A join by loops would look for the next free rows once for each row of the table, and lock others each time."""
+    make_waiting(pipeline, 40)
+    with connection.cursor() as cursor:
+        for other in ("hashjoin", "mergejoin", "hashagg", "sort", "indexscan", "bitmapscan", "material"):
+            cursor.execute(f"SET LOCAL enable_{other} = off")
+    assert len(take(pipeline, limit=3).works) == 3
 
 
 def test_two_workers_never_hold_the_same_row(pipeline: Pipeline) -> None:

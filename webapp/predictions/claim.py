@@ -127,10 +127,13 @@ def _lease(token: str, worker: str, pipelines: Sequence[int], limit: int, which:
             waiting += " FOR UPDATE SKIP LOCKED"
         else:
             until = f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+{settings.LEASE_SECONDS} seconds')"
+        # The rows are named once, before: as a subquery a join by loops asks for them again and again, and PostgreSQL
+        # then skips those that it has just locked and leases as many others.
         cursor.execute(
+            f"WITH next AS MATERIALIZED ({waiting}) "
             f"UPDATE {table} SET state = 'leased', lease_token = %s, worker = %s, lease_until = {until}, "
-            f"attempts = attempts + 1 WHERE id IN ({waiting}) RETURNING id",
-            [token, worker[:120], *pipelines, limit],
+            "attempts = attempts + 1 WHERE id IN (SELECT id FROM next) RETURNING id",
+            [*pipelines, limit, token, worker[:120]],
         )
         return [row[0] for row in cursor.fetchall()]
 

@@ -197,13 +197,13 @@ def _settle_items(kept: Sequence[Result]) -> dict[str, object]:
     now = timezone.now()
     items: list[Item] = []
     news: dict[str, list[dict[str, object]]] = {}
-    for item_id, image_id, uid, state in _items_of(list(settling)):
+    for item_id, image_id, uid, state, noted in _items_of(list(settling)):
         if state == Item.State.DUPLICATE:
             twin: dict[str, object] = {"item": item_id, "image": image_id, "state": state, "code": ""}
             news.setdefault(f"{events.UPLOADS}{UUID(str(uid))}", []).append(twin)
             continue
         answer = settling[image_id].answer
-        item = Item(pk=item_id, state=Item.State.DONE, code="", reason="", changed_at=now)
+        item = Item(pk=item_id, state=Item.State.DONE, code="", reason=noted, changed_at=now)
         if isinstance(answer, Failure):
             item.state = Item.State.FAILED if answer.code in WORTH_A_TRY else Item.State.REJECTED
             item.code, item.reason = answer.code, answer.reason
@@ -214,13 +214,14 @@ def _settle_items(kept: Sequence[Result]) -> dict[str, object]:
     return dict(news)
 
 
-def _items_of(image_ids: Sequence[int]) -> list[tuple[int, int, object, str]]:
-    """Items that waited for these images, and duplicates, whose answer is news as well."""
+def _items_of(image_ids: Sequence[int]) -> list[tuple[int, int, object, str, str]]:
+    """Items that waited for these images, and duplicates, whose answer is news as well; last, what an import noted."""
     if not image_ids:
         return []
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT t.id, t.image_id, u.uid, t.state FROM images_item t JOIN images_upload u ON u.id = t.upload_id "
+            "SELECT t.id, t.image_id, u.uid, t.state, t.reason "
+            "FROM images_item t JOIN images_upload u ON u.id = t.upload_id "
             f"WHERE t.state IN ('received', 'duplicate') AND t.image_id IN ({', '.join(['%s'] * len(image_ids))})",
             list(image_ids),
         )
