@@ -24,7 +24,7 @@ export function mappingTable(columns, page, changed) {
   const chosen = { ...columns.suggested };
   const meanings = [["", "not read"], ...Object.entries(page.meanings), ...page.flags.map((flag) => [`flag:${flag}`, `whether it is ${flag}`])];
   const rows = columns.header.map((column, at) => {
-    const own = [`field:${column.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`, "a field of the project"];
+    const own = [`field:${column}`, "a field of the project"];
     const known = chosen[column] && !meanings.some(([key]) => key === chosen[column]) ? [[chosen[column], chosen[column]]] : [];
     const select = h("select", { class: "form-select form-select-sm", "aria-label": `${column} means`, onchange: () => {
       if (select.value) chosen[column] = select.value;
@@ -74,18 +74,28 @@ function missing(found) {
   return h("details", { class: "fold" }, h("summary", { text: words }), h("ul", { class: "missing-list" }, found.missing_files.map((text) => h("li", { text }))));
 }
 
-/** Fill `box`. `again(mapping)` looks once more, `start(mapping)` imports. */
+/** What the folders of pictures mean, where their names alone do not show it. */
+function foldersField(found, page, changed) {
+  const chosen = found.options?.folders || "";
+  const select = h("select", { class: "form-select form-select-sm", id: "folders-mean", onchange: () => changed(select.value) },
+    Object.entries(page.layouts).map(([key, words]) => h("option", { value: key, selected: key === chosen, text: words })));
+  return h("div", { class: "field short" }, h("label", { for: "folders-mean", text: "The folders are" }), select);
+}
+
+/** Fill `box`. `again(mapping, options)` looks once more, `start(mapping, options)` imports. */
 export function drawForecast(box, found, page, { again, start, startWords = "Import" }) {
   const wasOpen = !box.hidden && Boolean(box.querySelector(".is-mapping[open]")); // whoever maps columns is not done after the first
   let mapping = found.columns ? { ...(found.mapping ?? found.columns.suggested) } : {};
+  const options = found.options ?? {};
   const isReady = !found.needs_mapping && found.files > 0;
-  const button = h("button", { type: "button", class: "btn btn-primary", disabled: !isReady, onclick: () => start(mapping), text: isReady ? `${startWords} ${count(found.files, "picture")}` : startWords });
-  const changed = (next) => { mapping = next; again(next); };
+  const button = h("button", { type: "button", class: "btn btn-primary", disabled: !isReady, onclick: () => start(mapping, options), text: isReady ? `${startWords} ${count(found.files, "picture")}` : startWords });
+  const changed = (next) => { mapping = next; again(next, options); };
   box.replaceChildren(...[
     h("div", { class: "forecast-head" }, h("h3", { text: found.machine ? "Results of a machine: predictions, never labels" : "What would come in" }),
       h("p", { class: "hint", text: `Read as ${page.formats[found.format] || found.format}${found.machine ? `, by ${[found.machine.detector, found.machine.classifier].filter(Boolean).join(" + ")}` : ""}.${found.licence ? ` It says of its licence: ${found.licence}.` : ""}` })),
     found.needs_mapping ? h("p", { class: "note warn", text: found.reason }) : figures(found),
     found.columns ? h("details", { class: "fold is-mapping", open: found.needs_mapping || wasOpen }, h("summary", { text: "What its columns mean" }), mappingTable({ ...found.columns, suggested: mapping }, page, changed)) : null,
+    found.format === "imagefolder" ? foldersField(found, page, (folders) => again(mapping, folders ? { folders } : {})) : null,
     found.needs_mapping ? null : parts(found),
     found.labels && Object.keys(found.labels).length && !found.machine ? labelBars(found.labels, found.new_labels) : null,
     found.needs_mapping ? null : missing(found),

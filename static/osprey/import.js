@@ -166,14 +166,14 @@ function restart() {
 
 function drawAsking(found) {
   drawForecast($("#forecast"), found, page, {
-    again: async (mapping) => {
+    again: async (mapping, options) => {
       try {
-        drawAsking({ ...(await post(`${base}/forecast`, { mapping, format: row.format })), mapping });
+        drawAsking({ ...(await post(`${base}/forecast`, { mapping, options, format: row.format })), mapping, options });
       } catch (problem) {
         toast(problem.message, { bad: true });
       }
     },
-    start: (mapping) => act(() => post(`${base}/resume`, found.columns ? { mapping } : {}), "It begins."),
+    start: (mapping, options) => act(() => post(`${base}/resume`, { options, ...(found.columns ? { mapping } : {}) }), "It begins."),
   });
 }
 

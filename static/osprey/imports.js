@@ -55,21 +55,21 @@ function open(row) {
 
 // ---- a folder on the server ----
 
-function asked(mapping) {
-  return { path: $("#path").value.trim(), in_place: $("#in-place").checked, ...said(), mapping };
+function asked(mapping, options) {
+  return { path: $("#path").value.trim(), in_place: $("#in-place").checked, ...said(), mapping, options };
 }
 
-async function lookAtPath(mapping = {}) {
+async function lookAtPath(mapping = {}, options = {}) {
   if (!$("#path").value.trim()) return fault("Name a folder or file of the server.");
   if ($("#watch").checked) {
-    const row = await post(`${base}/imports`, { ...asked({}), watch: true });
+    const row = await post(`${base}/imports`, { ...asked({}, {}), watch: true });
     return open(row);
   }
-  const found = await post(`${base}/imports/forecast`, asked(mapping));
+  const found = await post(`${base}/imports/forecast`, asked(mapping, options));
   if (Object.keys(mapping).length) found.mapping = mapping;
-  return drawForecast($("#forecast"), found, page, {
-    again: (next) => attempt(() => lookAtPath(next)),
-    start: (next) => attempt(async () => open(await post(`${base}/imports`, asked(next)))),
+  return drawForecast($("#forecast"), { ...found, options }, page, {
+    again: (...next) => attempt(() => lookAtPath(...next)),
+    start: (...next) => attempt(async () => open(await post(`${base}/imports`, asked(...next)))),
   });
 }
 
@@ -92,17 +92,17 @@ async function lookAtSent(row) {
   }
 }
 
-async function lookAgain(row, mapping) {
-  const next = await post(`/imports/${row.id}/forecast`, { mapping, format: said().format || row.format });
-  drawSent(row, Object.keys(mapping).length ? { ...next, mapping } : next);
+async function lookAgain(row, mapping, options = {}) {
+  const next = await post(`/imports/${row.id}/forecast`, { mapping, options, format: said().format || row.format });
+  drawSent(row, { ...next, options, ...(Object.keys(mapping).length ? { mapping } : {}) });
 }
 
 function drawSent(row, found) {
   sent = row;
   drawForecast($("#forecast"), found, page, {
-    again: (mapping) => attempt(() => lookAgain(row, mapping)),
-    start: (mapping) => attempt(async () => {
-      const chosen = { format: found.format, ...(found.columns ? { mapping } : {}) };
+    again: (...next) => attempt(() => lookAgain(row, ...next)),
+    start: (mapping, options) => attempt(async () => {
+      const chosen = { format: found.format, options, ...(found.columns ? { mapping } : {}) };
       const { source, licence, trusted } = said();
       open(await post(`/imports/${row.id}/resume`, { ...chosen, source, licence, trusted }));
     }),

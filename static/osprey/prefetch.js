@@ -44,9 +44,10 @@ export function picture(frame, size) {
 }
 
 const NEAR = 6; // units whose most telling frame is decoded beforehand
+const FRAMES = 12; // of each unit, whose small pictures are fetched
 const fetched = new Set(); // addresses that the browser's cache has or gets
 
-/** The most telling frame of each unit large, the next units' other frames small; what is further off is only fetched. */
+/** The most telling frame of each unit large, its other frames small; what is further off is only fetched. */
 export function prefetch(units) {
   for (const [place, unit] of units.entries()) {
     const telling = unit.images.find((one) => one.id === unit.telling) ?? unit.images[0];
@@ -55,8 +56,11 @@ export function prefetch(units) {
       picture(telling, "preview").ready.catch(() => null);
     } else warm(telling.preview);
   }
-  for (const unit of units.slice(0, 2)) {
-    for (const frame of unit.images.slice(0, 12)) picture(frame, "thumbnail").ready.catch(() => null);
+  for (const [place, unit] of units.entries()) {
+    for (const frame of unit.images.slice(0, FRAMES)) {
+      if (place < 2) picture(frame, "thumbnail").ready.catch(() => null);
+      else warm(frame.thumbnail); // the filmstrip is whole also while the site is away
+    }
   }
 }
 

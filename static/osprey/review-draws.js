@@ -12,6 +12,9 @@ function words(kappa) {
   return steps.find(([from]) => kappa > from)?.[1] ?? "no better than chance";
 }
 
+/** One in so many: 1.3 of 0.8, 12 of 0.08. */
+const odds = (many) => number(many < 10 ? Math.round(many * 10) / 10 : Math.round(many));
+
 function wire(form, path, page, onDrawn) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -20,7 +23,7 @@ function wire(form, path, page, onDrawn) {
     button.disabled = true;
     try {
       const drawn = await post(`/projects/${page.project}/${path}`, { ...asked, size: Number(asked.size), selection: page.selection });
-      toast(`${count(drawn.images, "image")} drawn, 1 in ${number(Math.round(1 / drawn.sampling_probability))}.`);
+      toast(`${count(drawn.images, "image")} drawn, 1 in ${odds(1 / drawn.sampling_probability)}.`);
       await onDrawn();
     } catch (problem) {
       toast(problem.message, { bad: true });

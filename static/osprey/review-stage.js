@@ -118,7 +118,7 @@ export class Stage {
     this.cells = images.map((image, index) => h(
       "button",
       { type: "button", class: "film", onclick: () => { this.go(index); $("#stage").focus(); }, "aria-label": this.cellWords(image, index) },
-      h("img", { src: image.thumbnail, alt: "", loading: index < 16 ? "eager" : "lazy", decoding: "async", width: 128, height: 96, draggable: "false" }),
+      h("img", { src: image.thumbnail, alt: "", loading: index < 16 ? "eager" : "lazy", decoding: "async", width: 128, height: 96, draggable: "false", onerror: (event) => { event.target.style.visibility = "hidden"; } }),
       h("span", { class: "film-gap", text: index && !this.unit.isGroup ? gapWords(secondsBetween(images[0].captured_at, image.captured_at)) : "" }),
       h("span", { class: "film-said" }),
     ));

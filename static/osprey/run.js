@@ -18,21 +18,35 @@ function stateWords() {
   return STATES[run.state] ?? run.state;
 }
 
-/** What is nought is not sent. */
+/** What is nought is not sent. Training says steps; `of` are then the epochs that it began with, none of them done. */
 function share({ done = 0, of, step = 0, steps, epoch = 0, epochs }) {
-  if (of) return done / of;
+  if (of && (done || !steps)) return done / of;
   if (steps) return step / steps;
   return epochs ? epoch / epochs : null;
 }
 
 function progressWords(progress) {
   const parts = [progress.stage ?? "beginning"];
-  if (progress.of) parts.push(`${number(progress.done ?? 0)} of ${number(progress.of)}`);
+  if (progress.of && (progress.done || !progress.epoch)) parts.push(`${number(progress.done ?? 0)} of ${number(progress.of)}`);
   else if (progress.epoch) parts.push(`epoch ${number(progress.epoch)} of ${number(progress.epochs)}`);
   else if (progress.words) parts.push(progress.words);
-  if (progress.images_per_second) parts.push(`${number(Math.round(progress.images_per_second))} images/s`);
+  if (progress.images_per_second) parts.push(`${rate(progress.images_per_second)} images/s`);
   if (progress.seconds_left) parts.push(`${duration(progress.seconds_left)} left`);
   return parts.join(" · ");
+}
+
+/** A large network on a processor learns less than one image a second: "0 images/s" would look like a fault. */
+function rate(value) {
+  return value < 10 ? value.toFixed(1) : number(Math.round(value));
+}
+
+const NIGHT = new Intl.DateTimeFormat("en-GB", { weekday: "long", hour: "2-digit", minute: "2-digit", timeZone: document.documentElement.dataset.zone || undefined, timeZoneName: "short" });
+
+function waitingWords() {
+  if (run.reason) return run.reason;
+  if (run.not_before && run.not_before * 1000 > Date.now()) return `It begins ${NIGHT.format(new Date(run.not_before * 1000))}, once the device is free.`;
+  if (run.when === "idle") return "It begins once no picture waits for recognition.";
+  return "It begins as soon as the device is free.";
 }
 
 function drawStanding() {
@@ -43,7 +57,7 @@ function drawStanding() {
   const part = share(run.progress);
   if (part === null || run.state === "waiting") $("#bar").removeAttribute("value");
   else $("#bar").value = Math.min(1, part);
-  $("#words").textContent = run.state === "waiting" ? (run.reason || "It begins as soon as the device is free.") : progressWords(run.progress);
+  $("#words").textContent = run.state === "waiting" ? waitingWords() : progressWords(run.progress);
   $("#reason").textContent = run.reason;
   show($("#reason"), Boolean(run.reason) && run.state !== "waiting");
   $("#device").textContent = run.device || "not known yet";
@@ -98,7 +112,7 @@ function take(news) {
   if (before === run.state || UNDER_WAY.includes(run.state)) return;
   announce(`The run is over: ${stateWords()}.`);
   // The server draws what came out: version, report, the way to activate it.
-  if (UNDER_WAY.includes(before) && run.state === "done") window.location.reload();
+  if (UNDER_WAY.includes(before) && ["done", "rejected"].includes(run.state)) window.location.reload();
 }
 
 const source = new EventSource(page.events);

@@ -5,7 +5,7 @@ const EVERY = 1000;
 const PATIENCE = 300;
 const WAIT_WORDS = "Measuring how long this takes here, with a few real steps…";
 const BUSY_WORDS = "How long it takes is measured as soon as the device is free.";
-const BUSY_AFTER = 25_000;
+const BUSY_AFTER = 5_000;
 
 const form = document.getElementById("train-form");
 const place = document.getElementById("estimate");
@@ -13,8 +13,10 @@ let turn = 0;
 
 function asked() {
   const chosen = new FormData(form);
-  const model = chosen.get("model");
-  return { recipe: chosen.get("recipe"), snapshot: chosen.get("snapshot"), model: model ? Number(model) : null };
+  const begins = { recipe: chosen.get("recipe"), snapshot: chosen.get("snapshot") };
+  const [model, network] = (chosen.get("model") ?? "").split(":");
+  if (network) return { ...begins, config: { start: model, architecture: network } };
+  return { ...begins, model: model ? Number(model) : null };
 }
 
 async function estimate() {
@@ -28,8 +30,9 @@ async function estimate() {
     let trial = await post(`/projects/${form.dataset.project}/trials`, asked());
     while (mine === turn && ["waiting", "leased"].includes(trial.state)) {
       await pause(EVERY);
-      if (Date.now() - begun > BUSY_AFTER) place.textContent = BUSY_WORDS;
       if (!document.hidden) trial = await get(`/trials/${trial.id}`);
+      const isBusy = trial.state === "waiting" && Date.now() - begun > BUSY_AFTER;
+      if (mine === turn) place.textContent = isBusy ? BUSY_WORDS : WAIT_WORDS;
     }
     if (mine === turn) say(trial);
   } catch (problem) {

@@ -10,6 +10,7 @@ from playwright.sync_api import sync_playwright
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_the_page_shows_the_call_that_its_address_names_and_breaks_no_policy(
     live_server: object, monkeypatch: pytest.MonkeyPatch

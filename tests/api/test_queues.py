@@ -72,6 +72,16 @@ def test_a_decision_is_saved_once_and_undone_as_one_change(cast: Cast) -> None:
     assert set(ImageState.objects.values_list("label__key", "review_state")) == {("zebra", "unreviewed")}
 
 
+def test_a_decision_on_a_selection_is_bulk_whatever_it_says(cast: Cast) -> None:
+    images = [seen(cast, seed) for seed in (1, 2)]
+    sent = decision(label="lion", how="suggested") | {"images": "selection", "selection": {"label": "zebra"}}
+    (result,) = cast.token("ravi").post(f"{P}/decisions", {"decisions": [sent]}).json()["results"]
+    assert (result["state"], result["images"]) == ("saved", 2), result
+    assert list(Review.objects.values_list("image_id", "how").order_by("image_id")) == [
+        (image.pk, "bulk") for image in images
+    ]
+
+
 def test_one_bad_decision_stops_none_of_the_others(cast: Cast) -> None:
     image = seen(cast, 1)
     bad = [

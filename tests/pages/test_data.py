@@ -17,7 +17,8 @@ from pytest_django import Settings
 from tests.reviews.sets import add_images, around, make_project
 from webapp.access.models import Membership, Role, User
 from webapp.datasets import selection
-from webapp.images.models import Image
+from webapp.datasets.models import Snapshot, SnapshotEntry
+from webapp.images.models import Image, ImageState, Sequence
 from webapp.projects.models import Project
 from webapp.reviews import analysis
 from webapp.reviews.minimums import minimums_of
@@ -58,15 +59,40 @@ def test_before_the_first_look_the_page_says_what_will_come(reef: Project) -> No
 def test_every_number_links_to_as_many_images(reef: Project) -> None:
     analysis.run(reef)
     page = client_of(reef, Role.CURATOR).get(f"/p/{reef.slug}/data/").content.decode()
-    grid = re.escape(f"/p/{reef.slug}/images/")
+    assert len(checked_links(reef, page)) >= 15
+
+
+def checked_links(project: Project, page: str) -> list[str]:
+    """The links under numbers; each leads to as many images."""
+    grid = re.escape(f"/p/{project.slug}/images/")
     links = re.findall(rf'<a href="({grid}[^"]*)"[^>]*>(?:<b>)?([\d,]+)(?:</b>)?', page)
-    links += [
-        (link, count) for link, count in re.findall(rf'<a href="({grid}[^"]*)" aria-label="[^"]*: ([\d,]+)"', page)
-    ]
-    assert len(links) >= 15
+    links += re.findall(rf'<a href="({grid}[^"]*)" aria-label="[^"]*: ([\d,]+)"', page)
     for link, count in links:
         chosen = selection.read(dict(parse_qsl(urlsplit(unescape(link)).query)))
-        assert selection.apply(reef, chosen).count() == int(count.replace(",", "")), link
+        assert selection.apply(project, chosen).count() == int(count.replace(",", "")), link
+    return [unescape(link) for link, _ in links]
+
+
+def test_what_lies_in_several_parts_leads_to_its_images_part_by_part(tmp_path: Path, settings: Settings) -> None:
+    settings.DATA_DIR, settings.LEASE_SECONDS = tmp_path, 3600
+    project = make_project()
+    ids = add_images(
+        project, ["Cod"] * 5, hashes=[5, 5, 5, 9**17, 4**25], parts=["train", "train", "test", "train", "test"]
+    )
+    burst = Sequence.objects.create(project=project, name="night 3")
+    for rows in (Image.objects.filter(pk__in=ids[3:]), ImageState.objects.filter(image_id__in=ids[3:])):
+        rows.update(sequence=burst)
+    snapshot = Snapshot.objects.create(project=project, name="first", digest="d", manifest_key="m")
+    for image_id, part in zip(ids, ["train", "test", "test", "test", "test"], strict=True):
+        SnapshotEntry.objects.create(snapshot=snapshot, image_id=image_id, part=part)
+    analysis.run(project)
+    page = client_of(project, Role.VIEWER).get(f"/p/{project.slug}/data/").content.decode()
+    links = checked_links(project, page)
+    assert any(f"sequence={burst.uid}&part=test" in link for link in links)
+    assert any(f"snapshot={snapshot.uid}&snapshot_part=test" in link for link in links)
+    burst.delete()
+    again = client_of(project, Role.REVIEWER).get(f"/p/{project.slug}/data/").content.decode()
+    assert f"{burst.uid}" not in again and len(checked_links(project, again)) < len(links)
 
 
 def test_what_was_found_is_shown_with_pictures(reef: Project) -> None:

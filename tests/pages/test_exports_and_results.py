@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
 from django.urls import reverse
 
 from tests.pages.conftest import Cast
 from webapp.access.actors import Actor, Via
+from webapp.api.shapes.images import SelectionShape
+from webapp.datasets import selection
 from webapp.datasets.models import Export
 from webapp.reviews.decide import AnnotationDraft, decide
 
@@ -36,6 +43,28 @@ def test_results_show_verified_and_machine_apart(cast: Cast) -> None:
     page = cast.browser("viewer").get(reverse("results", args=["savanna"])).content.decode()
     assert "Lion" in page
     assert "source=verified" in page
+
+
+@pytest.mark.parametrize("by", ["visit", "site", "project"])
+def test_every_number_of_the_results_leads_to_as_many_images_of_the_grid(cast: Cast, by: str) -> None:
+    lion = cast.project.labels.get(name="Lion")
+    actor = Actor(Via.SESSION, user=cast.people["curator"])
+    decide(actor=actor, image=cast.image, verdict="labelled", annotations=[AnnotationDraft(label=lion)], how="blind")
+    viewer = cast.browser("viewer")
+    page = viewer.get(reverse("results", args=["savanna"]), {"by": by}).content.decode()
+    links = re.findall(r'<a href="(/p/savanna/images/[^"]*)"[^>]*>(?:<b>)?([\d,]+)', page)
+    assert any("source=verified" in link for link, _ in links)
+    for link, count in links:
+        filters = dict(parse_qsl(urlsplit(unescape(link)).query))
+        found = viewer.get("/api/v1/images", {"project": "savanna", **filters})
+        assert (found.status_code, len(found.json().get("results", []))) == (200, int(count)), link
+
+
+def test_rest_takes_every_choice_that_a_filter_of_the_grid_knows() -> None:
+    declared = SelectionShape().fields
+    assert set(declared) == set(selection.NAMES)
+    for name, choices in selection.CHOICES.items():
+        assert set(choices) <= set(declared[name].choices), name
 
 
 def test_strangers_see_no_results(cast: Cast) -> None:

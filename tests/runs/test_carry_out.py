@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from tests.runs.conftest import Pond
-from training.contract import read_outcomes
+from training.contract import Progress, progress_text, read_outcomes
 from webapp import leases
 from webapp.access.models import AuditEvent
 from webapp.datasets import manifest
@@ -19,6 +19,7 @@ from webapp.runs import carry_out as carrying
 from webapp.runs import sweep
 from webapp.runs.cancel import cancel_run, resume_run
 from webapp.runs.folder import folder_of
+from webapp.runs.follow import Follower
 from webapp.runs.models import Evaluation, Run, RunEvent
 from webapp.runs.process import device_lock
 from webapp.runs.queue import startable
@@ -43,6 +44,14 @@ def test_what_was_learned_becomes_a_version_that_is_not_in_use(stand_in: Pond) -
     assert run.version.created_by == stand_in.people["tess"].user
     assert active_pipeline(stand_in.project) is None
     assert AuditEvent.objects.filter(action="train", subject=f"run:{run.pk}").exists()
+
+
+def test_a_trial_of_a_sweep_stands_without_the_numbers_of_what_went_before_it(stand_in: Pond, tmp_path: Path) -> None:
+    prepared = Progress(kind="work", at=1.0, stage="trial 1, preparing", done=20, of=20)
+    learns = Progress(kind="step", at=2.0, stage="trial 1, training", step=1, steps=4, epoch=1, epochs=2)
+    (tmp_path / "progress.jsonl").write_text(progress_text(prepared) + progress_text(learns))
+    follower = Follower(stand_in.start(), tmp_path)
+    assert follower.read() and "of" not in follower.progress and follower.progress["steps"] == 4
 
 
 def test_report_and_outcomes_are_kept_for_pairing(stand_in: Pond) -> None:

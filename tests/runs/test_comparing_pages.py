@@ -14,7 +14,8 @@ from tests.runs.reef import NO_RED, Reef, a_pair
 from training.contract import TEST
 from webapp.access.actors import SYSTEM
 from webapp.access.models import User
-from webapp.pages.comparison_parts import matrices, scale_of, shown
+from webapp.pages.comparison_parts import difference_row, matrices, scale_of
+from webapp.pages.templatetags.comparing import whisker_axis
 from webapp.runs.comparing.compare import carry_out_comparison, start_comparison
 from webapp.runs.models import Comparison, Run
 from webapp.versions.activate import activate, active_pipeline
@@ -213,7 +214,11 @@ def test_a_log_of_another_trainer_is_charted_and_not_kept(reef: Reef) -> None:
 def test_whiskers_have_a_round_scale_that_holds_them_all() -> None:
     assert scale_of([{"difference": 0.03, "interval": (-0.01, 0.07)}]) == pytest.approx(0.075)
     assert scale_of([{"difference": 0.0, "interval": None}]) == pytest.approx(0.01)
-    assert shown(-0.012, signed=True) == "\u22121.2 %" and shown(0.5, is_share=False) == "0.500"
+    one = {"a": 0.5, "b": 0.488, "difference": -0.012, "interval": (-0.03, 0.006), "p": 0.2, "verdict": "no evidence"}
+    row, loss = (difference_row("accuracy", one, 0.1, is_share=share) for share in (True, False))
+    assert (row.a, row.b, row.difference) == ("50.0 %", "48.8 %", "\u22121.2 points")
+    assert row.interval_words == "\u22123.0 to +0.6 points" and "+10 points" in whisker_axis([row])
+    assert (loss.a, loss.difference) == ("0.500", "\u22120.012") and "points" not in whisker_axis([loss])
 
 
 def test_a_matrix_of_many_labels_shows_those_where_most_happens() -> None:

@@ -47,19 +47,24 @@ LESS_LOSS = {"metric": "log_loss", "must_be": "better"}
 @pytest.mark.parametrize(
     ("rule", "comparison", "passes", "words"),
     [
-        (BETTER, compared(0.1, 0.05, 0.15), True, "Better: accuracy 60.0% against 50.0%"),
+        (
+            BETTER,
+            compared(0.1, 0.05, 0.15),
+            True,
+            "Better: accuracy 60.0 % against 50.0 % (difference +10.0 points, 95 %: +5.0",
+        ),
         (BETTER, compared(0.1, -0.01, 0.2), False, "No evidence that it is better"),
         (BETTER, compared(-0.1, -0.2, -0.05), False, "No evidence"),
-        ({**BETTER, "margin": 0.2}, compared(0.1, 0.05, 0.15), False, "by less than 20.0%"),
+        ({**BETTER, "margin": 0.2}, compared(0.1, 0.05, 0.15), False, "by less than 20.0 points"),
         (NOT_WORSE, compared(0.0, -0.009, 0.02), True, "Not worse"),
-        (NOT_WORSE, compared(0.005, -0.02, 0.03), False, "It may be worse by more than 1.0%"),
+        (NOT_WORSE, compared(0.005, -0.02, 0.03), False, "It may be worse by more than 1.0 points"),
         ({**NOT_WORSE, "margin": 0.05}, compared(0.005, -0.02, 0.03), True, "Not worse"),
         (NOT_WORSE, compared(0.2, 0.1, 0.3, groups=9), False, "Too few groups: the test part has 9"),
         ({**NOT_WORSE, "min_groups": 30}, compared(0.2, 0.1, 0.3), False, "the rule asks for 30"),
         (LESS_LOSS, compared(-0.1, -0.2, -0.05, metric="log_loss"), True, "Better: log-loss 0.400 against 0.500"),
         (LESS_LOSS, compared(0.1, 0.05, 0.2, metric="log_loss"), False, "No evidence"),
         ({"metric": "log_loss"}, compared(0.1, 0.005, 0.2, metric="log_loss"), False, "It may be worse"),
-        (BETTER, None, True, "Nothing is in use yet"),
+        (BETTER, None, True, "Nothing was in use"),
     ],
 )
 def test_a_rule_decides_by_the_interval(rule: dict[str, Any], comparison: Any, passes: bool, words: str) -> None:
@@ -71,8 +76,8 @@ def test_a_rule_decides_by_the_interval(rule: dict[str, Any], comparison: Any, p
 @pytest.mark.parametrize(
     ("more", "passes", "words"),
     [
-        ({"labels": {"Tiger": {"recall": 0.8}}}, True, "Tiger: recall 85.0%, asked 80.0% (12 test images)."),
-        ({"labels": {"tiger": {"recall": 0.8, "precision": 0.9}}}, False, "precision 70.0%, asked 90.0%"),
+        ({"labels": {"Tiger": {"recall": 0.8}}}, True, "Tiger: recall 85.0 %, asked 80.0 % (12 test images)."),
+        ({"labels": {"tiger": {"recall": 0.8, "precision": 0.9}}}, False, "precision 70.0 %, asked 90.0 %"),
         ({"labels": {"Lynx": {"recall": 0.1}}}, False, "no image of Lynx"),
         ({"max_ms": 25}, True, "20.0 ms for an image on CPU, asked at most 25."),
         ({"max_ms": 10}, False, "asked at most 10"),
@@ -164,7 +169,7 @@ def test_a_first_version_passes_with_words(stand_in: Pond) -> None:
     run = stand_in.carry_out(stand_in.start(gate=BETTER))
     assert (run.state, run.gate["why"]) == (
         Run.State.DONE,
-        ["Nothing is in use yet, so there is nothing to be worse than."],
+        ["Nothing was in use, so there was nothing to be worse than."],
     )
 
 

@@ -77,10 +77,15 @@ def test_a_page_cancels_and_takes_up_again(pond: Pond) -> None:
 
 
 def test_the_django_admin_leads_to_both_pages(pond: Pond) -> None:
-    run = pond.start()
     root = Browser()
     user = User.objects.create_superuser("gus")
     root.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    projects = reverse("admin:projects_project_changelist")
+    assert projects in root.get("/admin/").content.decode()
+    listed = root.get(projects).content.decode()
+    assert reverse("runs", args=["pond"]) in listed, "before there is any run"
+    assert reverse("comparisons", args=["pond"]) in listed
+    run = pond.start()
     rows = root.get("/admin/runs/run/").content.decode()
     assert reverse("run", args=["pond", run.uid]) in rows
     assert reverse("runs", args=["pond"]) in rows
@@ -155,4 +160,5 @@ def test_a_browser_that_comes_back_hears_only_what_it_missed(pond: Pond) -> None
 def test_what_a_follower_is_told_fits_the_page(stand_in: Pond) -> None:
     run = stand_in.carry_out(stand_in.start("nothing"))
     assert api_runs.standing(run)["code"] == "learned-nothing"
-    assert carrying.in_words({"stage": "training", "epoch": 2, "epochs": 3}) == "training, epoch 2 of 3"
+    assert carrying.in_words({"stage": "training", "of": 3}) == "training, 0 of 3"
+    assert carrying.in_words({"stage": "training", "of": 3, "epoch": 2, "epochs": 3}) == "training, epoch 2 of 3"

@@ -154,7 +154,7 @@ def test_a_plan_freezes_then_trains_then_says_what_came_of_it(stand_in: Pond) ->
     stand_in.carry_out(run)
     look()
     plan.refresh_from_db()
-    assert "was published. Nothing is in use yet" in plan.said and "kept as a candidate" in plan.said
+    assert "was published. Nothing was in use" in plan.said and "kept as a candidate" in plan.said
 
 
 def test_nothing_new_means_nothing_is_done(pond: Pond) -> None:
@@ -295,7 +295,7 @@ def test_a_candidate_that_is_let_through_is_activated_by_the_plan_with_its_gates
     assert in_use is not None and in_use.classifier == run.version
     activation = in_use.activations.get()
     assert (activation.by, activation.gate["passed"]) == (stand_in.people["ada"].user, True)
-    assert activation.note.startswith("Plan nightly: Nothing is in use yet")
+    assert activation.note.startswith("Plan nightly: Nothing was in use")
 
 
 def test_a_candidate_tries_beside_what_is_in_use(stand_in: Pond) -> None:

@@ -74,7 +74,9 @@ def test_retrain_ends_with_one_object_and_a_version_nobody_uses_yet(data: Path) 
     assert told["version"]["digest"] in listed
     assert not (data / "active" / "ponds.json").exists()
     wrong = osprey(data, "retrain", "--project", "ponds", "epoch=3")
-    assert (wrong.returncode, json.loads(wrong.stdout.splitlines()[-1])["state"]) == (1, "refused")
+    refused = json.loads(wrong.stdout.splitlines()[-1])
+    assert (wrong.returncode, refused["state"]) == (1, "refused") and "no setting 'epoch'" in refused["reason"]
+    assert refused.keys() == told.keys()
 
 
 ACTIVATE = """
@@ -94,7 +96,7 @@ activate(actor=OPERATOR, project=project, pipeline=make_pipeline(project=project
 def test_a_gate_holds_the_new_version_against_the_one_in_use(data: Path) -> None:
     first = osprey(data, "retrain", "--project", "ponds", "--gate", '{"must_be": "better"}')
     assert first.returncode == 0, first.stderr
-    assert "Nothing is in use yet" in json.loads(first.stdout.splitlines()[-1])["gate"]["why"][0]
+    assert "Nothing was in use" in json.loads(first.stdout.splitlines()[-1])["gate"]["why"][0]
     assert osprey(data, "shell", "-c", ACTIVATE).returncode == 0
     second = osprey(data, "retrain", "--project", "ponds", "--gate", '{"must_be": "better"}', "head_decay=0.5")
     assert second.returncode == 3, second.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from training.contract import Rates, Workload, estimate, estimate_values
 from webapp.access.table import Scope
 from webapp.datasets.models import Snapshot
 from webapp.errors import Conflict, Forbidden, Invalid
+from webapp.runs import work_off as work_off_module
 from webapp.runs.candidates.trial_words import in_words
 from webapp.runs.candidates.trial_work import carry_out_trial
 from webapp.runs.candidates.trials import MEASURED_BEFORE, MOST_WAITING, start_trial
 from webapp.runs.comparing import command
 from webapp.runs.models import Trial
 from webapp.runs.process import device_lock
+from webapp.runs.start import start_run
 from webapp.runs.work_off import work_off
 
 RATES = Rates("CPU", begin=2.0, copy=0.01, prepare=0.01, embed=0.02, learn=0.05, watch=0.02, solve=0.1, spread=0.1)
@@ -81,6 +84,29 @@ def test_a_trial_waits_for_the_device(measured: Pond) -> None:
         assert carry_out_trial(trial.pk) is None
     trial.refresh_from_db()
     assert (trial.state, trial.attempts) == (Trial.State.WAITING, 0)
+
+
+def test_a_trial_gives_way_to_a_run_and_comes_after_it(measured: Pond, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever presses the button while it is still measured does not wait for the rest of it."""
+    trial, order = ask(measured), []
+    asked: list[Callable[[], bool]] = []
+
+    def try_it(pk: int, *, should_stop: Callable[[], bool]) -> None:
+        order.append("trial")
+        asked.append(should_stop)
+
+    def train_it(pk: int, *, should_stop: Callable[[], bool]) -> None:
+        order.append("run")
+
+    monkeypatch.setattr(work_off_module, "carry_out_trial", try_it)
+    monkeypatch.setattr(work_off_module, "carry_out", train_it)
+    work_off()
+    assert order == ["trial"] and not asked[0]()
+    start_run(actor=measured.people["tess"], project=measured.project, snapshot=measured.snapshot)
+    assert asked[0](), "the trial under way is told to stop"
+    work_off()
+    assert order == ["trial", "run"]
+    assert trial.state == Trial.State.WAITING
 
 
 def test_a_trial_that_fails_says_what_its_process_said(measured: Pond, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from webapp.access.actors import OPERATOR, Actor, Via
 from webapp.access.models import Membership, User
 from webapp.access.tokens import issue_token
 from webapp.errors import Conflict, Forbidden
-from webapp.images.models import Image, ImageState, Sequence
+from webapp.images.models import FacetCount, Image, ImageState, Sequence
 from webapp.predictions.drain import Drainer
 from webapp.predictions.models import Prediction
 from webapp.projects.models import Label, Project
@@ -157,6 +157,24 @@ def test_it_is_due_from_forty_labels_on_and_again_after_a_quarter_more(shore: Sh
     assert look_at(shore.project).learn is not None
 
 
+def test_a_head_is_scored_before_the_next_one_learns_however_quick_people_are(
+    shore: Shore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object) -> bool:
+        raise learn.Ended(1, "It cannot be scored.")
+
+    head = a_head(shore, learned_from=40, head_key="heads/one.npz")
+    (shore.settings.STORE_DIR / "heads").mkdir()
+    (shore.settings.STORE_DIR / head.head_key).write_bytes(b"weights")
+    shore.review(shore.pictures(1))
+    FacetCount.objects.update_or_create(project=shore.project, facet="source", value="human", defaults={"count": 400})
+    looked = look_at(shore.project)
+    assert (looked.learn, looked.score) == (None, head), "its evidence is not thrown away"
+    monkeypatch.setattr(learn, "run", cannot)
+    assert learn.score(head.pk) is None
+    assert look_at(shore.project).learn is not None, "and it holds up nothing when it cannot be scored"
+
+
 def test_after_a_no_it_waits_for_twice_the_labels(shore: Shore) -> None:
     images = shore.pictures(12)
     head = offer(shore)
@@ -221,7 +239,7 @@ def test_the_offer_is_one_line_for_those_who_may_answer_it(shore: Shore) -> None
     head = offer(shore)
     words = (
         "A head that learned from your 214 verdicts was right on 88 of the 96 it had not seen; the version in use on "
-        "71 (difference 17.7 %, 95 %: 9.1 to 26.2)."
+        "71 (difference +17.7 points, 95 %: +9.1 to +26.2 points)."
     )
     assert sentence(head) == words
     page = reverse("review", args=[shore.project.slug])

@@ -6,6 +6,7 @@ import json
 import stat
 import threading
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from django.db import connection
@@ -20,6 +21,7 @@ from webapp.projects.models import Project
 from webapp.versions.exchange import export_version, find_version
 from webapp.versions.fetch import folder_of
 from webapp.versions.models import Version
+from webapp.versions.packed import zipped
 from webapp.versions.pipelines import make_pipeline
 from webapp.versions.publish import publish_folder
 from webapp.versions.verify import verify
@@ -41,6 +43,20 @@ def test_a_version_is_a_sealed_copy_under_its_digest(project: Project, make_fold
     assert (version.role, version.architecture, version.name) == ("classifier", "test_resnet", "Tiny")
     damage(folder / WEIGHTS)
     assert verify(actor=OPERATOR, version=version), "what happens to the original does not matter"
+
+
+def test_a_version_goes_out_as_a_zip_that_another_site_takes(
+    project: Project, make_folder: MakeFolder, data: Path, tmp_path: Path
+) -> None:
+    version = publish_folder(actor=OPERATOR, folder=make_folder(), project=project)
+    packed = tmp_path / "version.zip"
+    packed.write_bytes(b"".join(zipped(folder_of(version), "version-1")))
+    with ZipFile(packed) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "out")
+    assert folder_digest(tmp_path / "out" / "version-1") == version.digest
+    assert publish_folder(actor=OPERATOR, folder=tmp_path / "out" / "version-1", project=None).digest == version.digest
+    assert packed.read_bytes() == b"".join(zipped(folder_of(version), "version-1")), "the same version, the same bytes"
 
 
 def test_publishing_twice_is_one_version(project: Project, make_folder: MakeFolder, data: Path) -> None:

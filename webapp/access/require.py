@@ -34,9 +34,15 @@ def role_in(actor: Actor, project: HasMembers) -> str | None:
     return row[0] if row is not None else None
 
 
-def allowed(actor: Actor, action: Action, project: HasMembers | None = None) -> bool:
-    """Whether `actor` may do `action`, in `project` where the action belongs to one."""
-    return _allowed(actor, TABLE[action], project, lambda: role_in(actor, project) if project is not None else None)
+def allowed(
+    actor: Actor, action: Action, project: HasMembers | None = None, *, role: Callable[[], str | None] | None = None
+) -> bool:
+    """Whether `actor` may do `action`, in `project` where the action belongs to one.
+
+    `role` gives what the actor is in the project, where a caller has just read it.
+    """
+    asked = role or (lambda: role_in(actor, project) if project is not None else None)
+    return _allowed(actor, TABLE[action], project, asked)
 
 
 def allowed_among(actor: Actor, actions: Collection[Action], project: HasMembers) -> frozenset[Action]:
@@ -71,9 +77,11 @@ def _token_allows(actor: Actor, need: Need, project: HasMembers | None) -> bool:
     return bound is None or (project is not None and project.pk == bound)
 
 
-def require(actor: Actor, action: Action, project: HasMembers | None = None) -> None:
-    """Raise NotSignedIn or Forbidden unless `actor` may do `action`."""
-    if allowed(actor, action, project):
+def require(
+    actor: Actor, action: Action, project: HasMembers | None = None, *, role: Callable[[], str | None] | None = None
+) -> None:
+    """Raise NotSignedIn or Forbidden unless `actor` may do `action`; `role` as in `allowed`."""
+    if allowed(actor, action, project, role=role):
         return
     if actor.user is None:
         raise NotSignedIn("Sign in, or send a token: `Authorization: Bearer osp_…`.")

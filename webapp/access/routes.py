@@ -190,6 +190,7 @@ ROUTES: dict[str, Action | str] = {
     "api-comparison-gallery": Action.VIEW_RUNS,
     "api-versions": Action.VIEW_VERSIONS,
     "api-version": Action.VIEW_VERSIONS,
+    "api-version-file": Action.EXPORT,
     "api-pipelines": Action.VIEW_VERSIONS,
     "api-activations": Action.VIEW_VERSIONS,
     "api-roll-back": Action.ACTIVATE,

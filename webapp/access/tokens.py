@@ -14,7 +14,7 @@ from webapp.access.models import LAST_USED_GRAIN, TOKEN_MARK, ApiToken, SignInLi
 from webapp.access.require import require
 from webapp.access.table import Action, Scope
 from webapp.errors import Forbidden, Invalid, NotFound
-from webapp.rows import read_rows
+from webapp.rows import read_joined
 
 LINK_LIFETIME = timedelta(hours=24)
 
@@ -64,13 +64,11 @@ def actor_of_secret(secret: str) -> Actor | None:
     """The actor a token stands for, or None when it is unknown, expired, revoked or its owner inactive."""
     if not secret.startswith(TOKEN_MARK):
         return None
-    tokens = read_rows(ApiToken, "digest", [digest_of(secret)])
-    owners = read_rows(User, "id", [token.user_id for token in tokens])
+    found = read_joined(ApiToken, "digest", digest_of(secret), "user")
     now = timezone.now()
-    if not owners or not tokens[0].is_valid(now) or not owners[0].is_active:
+    if not found or not found[0].is_valid(now) or not found[0].user.is_active:
         return None
-    token = tokens[0]
-    token.user = owners[0]
+    token = found[0]
     if token.last_used_at is None or now - token.last_used_at > LAST_USED_GRAIN:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
     return Actor(Via.TOKEN, user=token.user, token=token)

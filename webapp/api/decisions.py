@@ -23,7 +23,7 @@ from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 from webapp.reviews.decide import MOST_IMAGES, AnnotationDraft
 from webapp.reviews.decisions import Decision, OfImage, save_decision
-from webapp.reviews.models import Change
+from webapp.reviews.models import Change, Review
 from webapp.reviews.undo import undo_change
 
 SELECTION = "selection"
@@ -121,7 +121,7 @@ def _decision(project: Project, asked: dict[str, Any]) -> Decision:
             for key, one in of_images.items()
         },
         values=asked["values"],
-        how=asked["how"],
+        how=Review.How.BULK if asked["images"] == SELECTION else asked["how"],  # of filters nobody saw each image
         queue=asked["queue"],
         seconds=asked["seconds"],
         predictions={_id(key): pk for key, pk in asked["predictions"].items() if pk is not None},

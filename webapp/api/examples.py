@@ -210,6 +210,7 @@ EXAMPLES: dict[str, Example] = {
     "comparisons.gallery": Example(query="kind=broken&truth=red-fox"),
     "versions.list": READ,
     "versions.read": READ,
+    "versions.file": Example(send="-O -J"),
     "pipelines.list": READ,
     "pipelines.create": Example(body={"classifier": 3, "crop_margin": 0.1}),
     "activations.list": READ,

@@ -199,7 +199,7 @@ class SentForecast(View):
             raise Conflict("It is still being unpacked: ask again in a moment.", code="not-ready")
         root = sent_source.ready(row, lambda: None)
         options = importing.check_options(self.actor, root, asked["options"])
-        return Response(_forecast(row.project, root, asked, options))
+        return Response(sent_source.with_refused(row, _forecast(row.project, root, asked, options)))
 
 
 class Report(View):

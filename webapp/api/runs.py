@@ -180,6 +180,8 @@ def standing(run: Run) -> dict[str, Any]:
         "device": run.device,
         "progress": run.progress,
         "version": run.version_id,
+        "when": run.when,
+        "not_before": run.not_before.timestamp() if run.not_before else None,
         "before": before(run) if run.state == Run.State.WAITING else 0,
     }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +14,16 @@ from rest_framework.response import Response
 from webapp.access.table import Action
 from webapp.api.describe import describe, list_of, page_of
 from webapp.api.paging import PageQuery, page
+from webapp.api.picture_files import pieces_in_turn
 from webapp.api.shapes import snapshots as shapes
 from webapp.api.views import View, address, read_body, read_query, shown
 from webapp.datasets import manifest
-from webapp.datasets.difference import difference
 from webapp.datasets.freeze_job import request_freeze, stop
-from webapp.datasets.models import Freezing, Snapshot
+from webapp.datasets.models import Freezing
 from webapp.datasets.restore import freeze_again, restore_labels
 from webapp.datasets.since import since
 from webapp.datasets.snapshots import add_note, freezing_by_uid, snapshot_by_uid, snapshots_of
+from webapp.datasets.stored_difference import stored_difference
 from webapp.errors import Invalid
 from webapp.projects.find import project_by_slug
 
@@ -102,7 +101,7 @@ class SnapshotManifest(View):
     def get(self, request: Request, uid: UUID) -> HttpResponseBase:
         snapshot = snapshot_by_uid(self.actor, uid, Action.EXPORT)
         manifest.path_of(snapshot)
-        response = StreamingHttpResponse(_pieces(snapshot), content_type="application/jsonl")
+        response = StreamingHttpResponse(pieces_in_turn(manifest.texts(snapshot)), content_type="application/jsonl")
         response["Content-Disposition"] = f'attachment; filename="osprey-{snapshot.digest[:12]}.jsonl"'
         response["ETag"] = f'"{snapshot.digest}"'
         return response
@@ -113,7 +112,8 @@ class SnapshotDifference(View):
         "snapshots.difference",
         "What changed since another snapshot",
         query=[shapes.DifferenceQuery],
-        answers=shapes.DifferenceShape,
+        description="Between large ones a worker counts it once: 202 until it has.",
+        answers={200: shapes.DifferenceShape, 202: shapes.DifferenceAwaited},
     )
     def get(self, request: Request, uid: UUID) -> Response:
         asked = read_query(shapes.DifferenceQuery, request)
@@ -121,7 +121,11 @@ class SnapshotDifference(View):
         before = snapshot_by_uid(self.actor, asked["before"]) if asked["before"] else after.parent
         if before is None:
             raise Invalid(f"{after} has no parent: say with `before` what to compare it with.")
-        return Response(shown(shapes.DifferenceShape, difference(before, after)))
+        found = stored_difference(before, after)
+        if found is not None:
+            return Response(shown(shapes.DifferenceShape, found))
+        told = {"state": "counting", "before": str(before.uid), "after": str(after.uid)}
+        return Response(shown(shapes.DifferenceAwaited, told), status=202, headers={"Retry-After": "2"})
 
 
 class SnapshotLeaks(View):
@@ -174,10 +178,3 @@ def freezing_shape(request: Request, row: Freezing) -> dict[str, Any]:
         "report": row.report,
         "snapshot": row.snapshot.uid if row.snapshot else None,
     }
-
-
-async def _pieces(snapshot: Snapshot) -> AsyncIterator[bytes]:
-    """Unpacked in a thread, piece by piece: memory stays flat."""
-    pieces = manifest.texts(snapshot)
-    while (piece := await asyncio.to_thread(next, pieces, b"")) != b"":
-        yield piece

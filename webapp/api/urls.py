@@ -166,6 +166,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(BACKFILL, beside.OneBackfill.as_view(), name="api-backfill"),
     path(f"{BACKFILL}/stop", beside.StopBackfill.as_view(), name="api-backfill-stop"),
     path("api/v1/versions/<int:pk>", versions.OneVersion.as_view(), name="api-version"),
+    path("api/v1/versions/<int:pk>/file", versions.VersionFile.as_view(), name="api-version-file"),
     path("api/v1/tokens", people.Tokens.as_view(), name="api-tokens"),
     path("api/v1/tokens/<int:pk>", people.OneToken.as_view(), name="api-token"),
     path("api/v1/openapi.json", docs.OpenApi.as_view(), name="api-openapi"),

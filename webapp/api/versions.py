@@ -5,18 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Q
+from django.http import HttpResponseBase, StreamingHttpResponse
+from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from webapp.access import audit
+from webapp.access.require import require
 from webapp.access.table import Action
 from webapp.api.describe import describe, page_of
 from webapp.api.lookup import pipeline_of, version_for, version_of
 from webapp.api.paging import PageQuery, page
+from webapp.api.picture_files import pieces_in_turn
 from webapp.api.shapes import models as shapes
 from webapp.api.views import View, read_body, shown
 from webapp.projects.find import project_by_slug
 from webapp.versions.activate import activate, roll_back
+from webapp.versions.fetch import folder_of
 from webapp.versions.models import Activation, Pipeline, Version
+from webapp.versions.packed import zipped
 from webapp.versions.pipelines import make_pipeline
 
 ROLES = ("detector", "classifier", "identifier")
@@ -39,6 +47,32 @@ class OneVersion(View):
     @describe("versions.read", "One version with its card", answers=shapes.VersionDetail)
     def get(self, request: Request, pk: int) -> Response:
         return Response(shown(shapes.VersionDetail, version_for(self.actor, pk)))
+
+
+class VersionFile(View):
+    @describe(
+        "versions.file",
+        "The model folder of a version, as a zip",
+        description="Unpacked, `./osprey models import FOLDER` takes it on another site, under the same digest.",
+        answers={(200, "application/zip"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, pk: int) -> HttpResponseBase:
+        version = version_for(self.actor, pk)
+        require(self.actor, Action.EXPORT, version.project)
+        pieces = zipped(folder_of(version), f"version-{version.digest[:12]}")
+        audit.record(
+            actor=self.actor,
+            action="download version",
+            project_id=version.project_id,
+            subject=f"version:{version.pk}",
+            digest=version.digest,
+        )
+        response = StreamingHttpResponse(pieces_in_turn(pieces), content_type="application/zip")
+        name = f"{version.name}-{version.digest[:12]}.zip"
+        response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+        response["X-Content-Type-Options"] = "nosniff"
+        response["Cache-Control"] = "private, no-store"
+        return response
 
 
 class Pipelines(View):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training.contract import LOWER_IS_BETTER, RunConfig, as_values
+from training.contract import LOWER_IS_BETTER, RunConfig, as_values, difference_words, interval_words, value_words
 from webapp.runs.comparing.find import evaluated_beside, names_of
 from webapp.runs.comparing.gallery import NO_ANSWER
 from webapp.runs.models import Comparison, Run
@@ -35,6 +36,7 @@ VERDICTS = {
     "too few groups": "too few groups",
 }
 DEFAULTS = as_values(RunConfig())
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 SLICE_WORDS = {"how": "how the label came about", "size": "picture size"}
 
 
@@ -62,8 +64,7 @@ class Row:
 
     @property
     def interval_words(self) -> str:
-        ends = self.interval or ()
-        return " to ".join(shown(end, self.is_share, signed=True) for end in ends)
+        return _minus(interval_words(self.interval, share=self.is_share)) if self.interval else ""
 
     @property
     def p_words(self) -> str:
@@ -163,9 +164,9 @@ def difference_row(
     said = {"p": one["p"] if p is None else p, "verdict": one["verdict"], "verdict_words": VERDICTS[one["verdict"]]}
     return Row(
         words=words,
-        a=shown(one["a"], is_share),
-        b=shown(one["b"], is_share),
-        difference=shown(one["difference"], is_share, signed=True),
+        a=value_words(one["a"], share=is_share),
+        b=value_words(one["b"], share=is_share),
+        difference=_minus(difference_words(one["difference"], share=is_share)),
         value=one["difference"],
         interval=one["interval"],
         scale=scale,
@@ -187,10 +188,8 @@ def p_words(p: float | None) -> str:
     return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def shown(value: float, is_share: bool = True, *, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    text = f"{100 * value:{sign}.1f} %" if is_share else f"{value:{sign}.3f}"
-    return text.replace("-", "\u2212")
+def _minus(words: str) -> str:
+    return words.replace("-", "\u2212")
 
 
 # ---- matrices --------------------------------------------------------------------------------------------------------
@@ -287,7 +286,7 @@ def beside(row: Comparison) -> list[dict[str, Any]]:
             "version": one.version,
             "mark": marks.get(one.version_id, ""),
             "accuracy": point.accuracy,
-            "accuracy_words": shown(point.accuracy),
+            "accuracy_words": value_words(point.accuracy),
             "milliseconds": point.milliseconds,
             "size_bytes": point.size_bytes,
             # One that a run brought with it names the device in its report alone.
@@ -310,7 +309,13 @@ def setting_rows(row: Comparison) -> list[tuple[str, Any, Any]]:
         ("temperature", _round(a.card.get("temperature")), _round(b.card.get("temperature"))),
     ]
     rows = [(name, first, second) for name, first, second in facts if first != second]
-    return rows + [(one["key"], one["a"], one["b"]) for one in row.result["settings"] if not _is_default(one)]
+    said = [one for one in row.result["settings"] if not _is_default(one)]
+    return rows + [(one["key"], _short(one["a"]), _short(one["b"])) for one in said]
+
+
+def _short(value: Any) -> Any:
+    """A digest of 64 characters pushed the column of B out of sight."""
+    return f"{value[:12]}\u2026" if isinstance(value, str) and _DIGEST.fullmatch(value) else value
 
 
 def _is_default(setting: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ All of it comes from the report of the last analysis and from stored counts: as 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -17,7 +18,7 @@ from webapp.access.require import allowed
 from webapp.access.table import Action
 from webapp.datasets.whole_health import whole_health
 from webapp.errors import Invalid
-from webapp.images.models import FacetCount
+from webapp.images.models import FacetCount, Sequence
 from webapp.pages.answering import attempt, page
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
@@ -29,6 +30,7 @@ ROWS = 200
 WANTED = 40
 SUSPECTS = 12
 CLUSTERS = 8
+LEAKS = 40
 QUEUES = {"suspects": "suspect", "duplicates_disagree": "duplicates", "looks_new": "looks-new", "rare": "rare"}
 
 
@@ -73,7 +75,8 @@ def _shown(project: Project, report: dict[str, Any]) -> dict[str, Any]:
         "more_classes": max(0, len(rows) - ROWS),
         "most": most,
         "wanted": report["wanted"][:WANTED],
-        "more_wanted": max(0, len(report["wanted"]) - WANTED),
+        "under_minimum": (too_few := report.get("under_minimum", len(report["wanted"]))),
+        "more_wanted": max(0, too_few - WANTED),
         "clusters": report["largest_clusters"][:CLUSTERS],
         "suspects": list(_suspects(project)),
         "faults": [(kind, quality.WORDS[kind], report["quality"][kind]) for kind in quality.KINDS],
@@ -81,7 +84,24 @@ def _shown(project: Project, report: dict[str, Any]) -> dict[str, Any]:
         "tiny_side": quality.TINY_SIDE,
         "widest": quality.WIDEST,
         "one_image": [row for row in rows if row[2] == 1][:60],
+        "leaks": _leaks(report["leaks"][:LEAKS]),
     }
+
+
+def _leaks(leaks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What lies in several parts, with the filters of its images and, part by part, of those that are there."""
+    asked = [one["id"] for one in leaks if one["kind"] == "sequence"]
+    bursts = dict(Sequence.objects.filter(pk__in=asked).values_list("pk", "uid"))
+    shown = []
+    for one in leaks:
+        if one["kind"] == "sequence" and one["id"] not in bursts:
+            continue  # its images are in other bursts since
+        here = {"sequence": bursts[one["id"]]} if one["kind"] == "sequence" else {"cluster": one["id"]}
+        split = {"snapshot": one["snapshot"]} if "snapshot" in one else {}
+        name = "snapshot_part" if split else "part"
+        parts = [(part, count, urlencode(here | split | {name: part})) for part, count in one["parts"].items()]
+        shown.append({**one, "query": urlencode(here | split), "parts": parts})
+    return shown
 
 
 def _suspects(project: Project) -> Any:

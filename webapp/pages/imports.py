@@ -39,6 +39,15 @@ FORMATS = {
     "speciesnet": "SpeciesNet results",
     "fisheries": "the fisheries folders",
 }
+LAYOUTS = {
+    "": "what their names suggest",
+    "label": "labels",
+    "site": "sites",
+    "site/label": "sites, and labels in them",
+    "label/site": "labels, and sites in them",
+    "none": "neither labels nor sites",
+}
+"""What folders of pictures may mean, in words; `imagefolder` reads them."""
 
 
 @page()
@@ -59,6 +68,7 @@ def imports(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
             "meanings": MEANINGS,
             "flags": FLAGS,
             "formats": FORMATS,
+            "layouts": LAYOUTS,
             "pictureEndings": sorted(IMAGE_ENDINGS),
             "endings": sorted([*IMAGE_ENDINGS, *WORD_ENDINGS]),
             "mostBytes": settings.MAX_ZIP_BYTES,
@@ -86,6 +96,7 @@ def one_import(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> Http
             "meanings": MEANINGS,
             "flags": FLAGS,
             "formats": FORMATS,
+            "layouts": LAYOUTS,
             "states": dict(Item.State.choices),
         },
     }

@@ -81,7 +81,7 @@ def plans_context(actor: Actor, project: Project, may_train: bool) -> dict[str, 
 def when_words(plan: Plan) -> str:
     """Such as `every Monday at 02:30, Europe/Paris`."""
     if plan.trigger == Plan.Trigger.REVIEWS:
-        return f"after {plan.after_reviews:,} new reviews"
+        return f"after {plan.after_reviews:,} new review{'s' if plan.after_reviews != 1 else ''}"
     if plan.trigger == Plan.Trigger.SNAPSHOT or plan.at is None:
         return str(plan.get_trigger_display())
     day = "day" if plan.weekday is None else WEEKDAYS[plan.weekday]

@@ -12,16 +12,19 @@ from webapp.access.actors import Actor
 from webapp.access.models import AuditEvent
 from webapp.access.require import allowed
 from webapp.access.table import Action
+from webapp.datasets.models import Snapshot
 from webapp.images.facets import count_of
 from webapp.images.models import FacetCount, ImageState, Upload
 from webapp.pages.confidence import LOW
 from webapp.projects.models import Project, Site
-from webapp.reviews.models import Finding, Review
-from webapp.versions.models import Pipeline
+from webapp.reviews.models import NOT_A_PERSONS, Finding, Review
+from webapp.versions.models import Pipeline, Version
 
 PACE_REVIEWS = 200
 LONGEST_LOOK = timedelta(minutes=2)
 MOST_COUNTED = 10_000
+MANY_AT_ONCE = (*NOT_A_PERSONS, Review.How.BULK)
+"""They say nothing of how long a look takes."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def seconds_a_review(actor: Actor, project: Project) -> float | None:
     """The reader's own usual time for one image, from the newest reviews; None before there are any."""
     if actor.user is None:
         return None
-    mine = Review.objects.filter(reviewer=actor.user, image__project=project).order_by("-pk")
+    by_hand = Review.objects.filter(reviewer=actor.user, image__project=project).exclude(how__in=MANY_AT_ONCE)
+    mine = by_hand.order_by("-pk")
     rows = list(mine.values_list("seconds", "at")[:PACE_REVIEWS])
     timed = [seconds for seconds, _ in rows if seconds]
     if timed:
@@ -96,8 +100,7 @@ def next_action(actor: Actor, project: Project, pipeline: Pipeline | None) -> Ne
     newest = Upload.objects.filter(project=project).exclude(kind=Upload.Kind.CALL).order_by("-pk").first()
     recognise = reverse("recognise", args=[project.slug])
     if pipeline is None:
-        why = "Pictures can be taken in, but nothing names what is on them until a model is active."
-        return NextAction("Activate a model", why, reverse("models", args=[project.slug]), "Open Models")
+        return _first_model(actor, project)
     if not allowed(actor, Action.RECOGNISE, project):
         return NextAction("Look around", "Your role reads.", reverse("models", args=[project.slug]), "See its models")
     if newest is None or not images.exists():
@@ -110,6 +113,26 @@ def next_action(actor: Actor, project: Project, pipeline: Pipeline | None) -> Ne
     return _review_next(actor, project) or NextAction(
         "Bring more pictures", "Everything that came has an answer.", recognise, "Recognise pictures"
     )
+
+
+def _first_model(actor: Actor, project: Project) -> NextAction:
+    """On the way to something that answers: pictures with labels, a snapshot of them, a run, its version."""
+    here = [project.slug]
+    why = "Pictures can be taken in, but nothing names what is on them until a model is active."
+    if Version.objects.filter(project=project).exists() or not allowed(actor, Action.TRAIN, project):
+        return NextAction("Activate a model", why, reverse("models", args=here), "Open Models")
+    if Snapshot.objects.filter(project=project).exists():
+        why = "A run learns from the snapshot, beginning from the starter. With the quick recipe it takes a minute."
+        return NextAction("Train a first model", why, reverse("runs", args=here), "Open Train")
+    labelled = count_of(project, "review", ImageState.ReviewState.REVIEWED)
+    if labelled:
+        why = f"{labelled:,} images have a label. A snapshot divides them; a first model is trained on that."
+        return NextAction("Freeze what is labelled", why, reverse("snapshots", args=here), "Open Snapshots")
+    if ImageState.objects.filter(project=project).exists():
+        why = "A first model learns from pictures that somebody gave a label."
+        return NextAction("Label some pictures", why, reverse("review", args=here), "Review")
+    why = "A first model learns from labels: folders named for them, a table, COCO, YOLO and more are read."
+    return NextAction("Import pictures with their labels", why, reverse("imports", args=here), "Import")
 
 
 def _review_next(actor: Actor, project: Project) -> NextAction | None:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
-from training.contract import TEST, TRAIN, VALIDATION
+from training.contract import TEST, TRAIN, VALIDATION, is_share, value_words
 from webapp.access.actors import Actor
 from webapp.access.require import allowed
 from webapp.access.table import Action
@@ -20,7 +20,7 @@ from webapp.datasets.snapshots import snapshots_of
 from webapp.errors import Invalid, NotFound, OspreyError
 from webapp.leases import UNDER_WAY
 from webapp.pages.answering import attempt, page
-from webapp.pages.plans import plans_context
+from webapp.pages.plans import gate_words, plans_context
 from webapp.pages.versions import versions_for
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
@@ -29,7 +29,7 @@ from webapp.runs.candidates.trial_words import in_words
 from webapp.runs.candidates.trials import known_estimate
 from webapp.runs.find import last_of_kind, report_of, run_by_uid, runs_of
 from webapp.runs.models import Run
-from webapp.runs.start import default_start, start_run
+from webapp.runs.start import default_start, start_run, starter_for
 from webapp.versions.activate import active_pipeline
 from webapp.versions.models import Version
 from webapp.versions.pipelines import versions_of
@@ -43,6 +43,9 @@ RECIPE_WORDS = {
 }
 OFFERED = ("head", "fine-tune", "sweep")
 """On the page; the others by `./osprey retrain` and REST."""
+NETWORK = "pretrained:"
+PRETRAINED = {"convnextv2_atto": "ConvNeXt V2 Atto", "resnet18": "ResNet18"}
+"""Those asked for first; any other timm network by `./osprey retrain architecture=NAME start=pretrained`."""
 WHEN_WORDS = {
     "now": "as soon as the device is free",
     "tonight": "tonight, from 20:00",
@@ -63,10 +66,18 @@ def runs(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
     may_train = allowed(actor, Action.TRAIN, project)
     context: dict[str, Any] = {
         "project": project,
-        "rows": [{"run": row, "recipe": recipe_name(row), "is_under_way": row.state in UNDER_WAY} for row in rows],
+        "rows": [
+            {
+                "run": row,
+                "recipe": recipe_name(row),
+                "when": WHEN_WORDS.get(row.when, row.when),
+                "is_under_way": row.state in UNDER_WAY,
+            }
+            for row in rows
+        ],
         "works": any(row.state in UNDER_WAY for row in rows),
         "may_train": may_train,
-        **(_form(project) if may_train else {}),
+        **(_form(request, project) if may_train else {}),
         **plans_context(actor, project, may_train),
     }
     return render(request, "pages/runs.html", context)
@@ -82,8 +93,8 @@ def start(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
             project=project,
             snapshot=chosen_snapshot(actor, project, posted.get("snapshot")),
             recipe=posted.get("recipe", "head"),
-            model=chosen_version(_number(posted.get("model", ""))),
             when=posted.get("when", "now"),
+            **_beginning(posted.get("model", "")),
         )
     except NotFound:
         raise
@@ -113,6 +124,7 @@ def run(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpRespons
         "may_activate": allowed(actor, Action.ACTIVATE, row.project),
         "settings": sorted(row.config.items()),
         "gate": row.gate,
+        "gate_words": gate_words(row.gate.get("rule", {})),
         "script": {
             "id": str(row.uid),
             "events": reverse("api-run-events", args=[row.uid]),
@@ -150,7 +162,8 @@ def parts_words(row: Run) -> list[tuple[str, int]]:
     return [(part, there.get(part, 0)) for part in (TRAIN, VALIDATION, TEST)]
 
 
-def _form(project: Project) -> dict[str, Any]:
+def _form(request: HttpRequest, project: Project) -> dict[str, Any]:
+    """`?snapshot=` and `?model=` choose beforehand, as links of other pages do."""
     default, newest = default_start(project), newest_snapshot(project)
     known = known_estimate(project, newest, OFFERED[0], default) if newest is not None else None
     return {
@@ -158,8 +171,10 @@ def _form(project: Project) -> dict[str, Any]:
         "snapshots": snapshots_of(project)[:SHOWN],
         "recipes": [(name, *RECIPE_WORDS[name], _took(project, name)) for name in OFFERED],
         "whens": list(WHEN_WORDS.items()),
-        "starts": [one for one in versions_for(project) if one.role == Version.Role.CLASSIFIER and not one.broken_at],
+        "starts": _starts(project),
         "default_start": default,
+        "pretrained": PRETRAINED,
+        "chosen": {name: request.GET.get(name, "") for name in ("snapshot", "model")},
     }
 
 
@@ -205,7 +220,7 @@ def _variant(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(name: str, value: float) -> str:
-    return f"{value:.3f}" if name == "log_loss" else f"{100 * value:.1f} %"
+    return value_words(value, share=is_share(name))
 
 
 def _interval(name: str, interval: list[float] | None) -> str:
@@ -217,6 +232,21 @@ def _run(actor: Actor, slug: str, uid: UUID, action: Action = Action.VIEW_RUNS) 
     if found.project.slug != slug:
         raise NotFound(f"The project {slug} has no run {uid}.")
     return found
+
+
+def _starts(project: Project) -> list[Version]:
+    """Its own versions, newest first, and the starter, which may have been left behind long ago."""
+    own = [one for one in versions_for(project) if one.role == Version.Role.CLASSIFIER and not one.broken_at]
+    starter = starter_for(project)
+    return own if starter is None or starter in own else [*own, starter]
+
+
+def _beginning(text: str) -> dict[str, Any]:
+    """A version by its number, or the pretrained weights of a network by name."""
+    network = text.removeprefix(NETWORK)
+    if network == text:
+        return {"model": chosen_version(_number(text))}
+    return {"config": {"start": "pretrained", "architecture": network}}
 
 
 def _number(text: str) -> int | None:

@@ -14,7 +14,7 @@ from training.contract import PARTS
 from webapp.access.actors import Actor
 from webapp.access.require import allowed
 from webapp.access.table import Action
-from webapp.datasets.difference import KINDS, difference
+from webapp.datasets.difference import KINDS
 from webapp.datasets.drafting import grouped_by
 from webapp.datasets.freeze import newest_snapshot
 from webapp.datasets.freeze_job import request_freeze, stop
@@ -25,6 +25,7 @@ from webapp.datasets.models import Freezing, JobState, Snapshot
 from webapp.datasets.restore import freeze_again, restore_labels
 from webapp.datasets.since import since
 from webapp.datasets.snapshots import add_note, freezing_by_uid, snapshot_by_uid, snapshots_of
+from webapp.datasets.stored_difference import stored_difference
 from webapp.errors import Invalid, NotFound, OspreyError
 from webapp.images.models import Image
 from webapp.leases import UNDER_WAY
@@ -137,6 +138,7 @@ def snapshot(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpRe
         "may_freeze": allowed(actor, Action.FREEZE, found.project),
         "may_curate": allowed(actor, Action.CURATE, found.project),
         "may_export": allowed(actor, Action.EXPORT, found.project),
+        "may_train": allowed(actor, Action.TRAIN, found.project),
     }
     return render(request, "pages/snapshot.html", context)
 
@@ -148,14 +150,14 @@ def snapshot_difference(request: HttpRequest, actor: Actor, slug: str, uid: UUID
     before = _snapshot(actor, slug, _uid(asked)) if asked else after.parent
     if before is None:
         raise Invalid(f"{after} has no snapshot before it: choose one to compare it with on its page.")
-    found = difference(before, after)
+    found = stored_difference(before, after)
     names = dict(after.project.labels.values_list("key", "name"))
     context = {
         "project": after.project,
         "before": before,
         "after": after,
-        "same": found["same"],
-        "kinds": [_kind_shown(kind, found, names) for kind in KINDS],
+        "found": found,
+        "kinds": [_kind_shown(kind, found, names) for kind in KINDS] if found else [],
         "others": [one for one in snapshots_of(after.project)[:SHOWN] if one.pk != after.pk],
     }
     return render(request, "pages/snapshot_difference.html", context)

@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from training.contract import TrainerLog, TrainerLogError, parse_trainer_log
+from training.contract import TrainerLog, TrainerLogError, log_lines, parse_trainer_log
 from webapp.access.actors import Actor
 from webapp.access.table import Action
 from webapp.errors import TooLarge
@@ -27,7 +27,7 @@ def trainer_logs(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
         if (sent.size or 0) > MOST_BYTES:
             raise TooLarge(f"{sent.name} is larger than {MOST_BYTES // 1_000_000} MB: send its end, or fewer columns.")
         try:
-            log = parse_trainer_log(line.decode("utf-8", "replace") for line in sent)
+            log = parse_trainer_log(log_lines(sent.chunks()))
             context |= {"name": sent.name, "log": log, "script": points_of(log)}
         except TrainerLogError as error:
             messages.error(request, f"{sent.name}: {error}")

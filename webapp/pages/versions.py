@@ -59,6 +59,8 @@ def models(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
         "before": before(project),
         "may_activate": allowed(actor, Action.ACTIVATE, project),
         "may_curate": allowed(actor, Action.CURATE, project),
+        "may_train": allowed(actor, Action.TRAIN, project),
+        "may_export": allowed(actor, Action.EXPORT, project),
         "tried": newest_activation(project, Activation.Slot.ALSO),
         "beside": beside(project),
         "learning": standing(project),
@@ -66,6 +68,7 @@ def models(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
         "backfill": words_of(last) if last else None,
         "going": UNDER_WAY,
         "others": answered_by_others(project, pipeline) if pipeline else 0,
+        "unanswered": waiting_for(pipeline) if pipeline else 0,
     }
     return render(request, "pages/models.html", context)
 
@@ -103,6 +106,12 @@ def answered_by_others(project: Project, live: Pipeline) -> int:
     ).order_by("-done_at", "-pk")
     images = Image.objects.filter(project=project, withdrawn_at=None)
     return images.annotate(by=Subquery(answered.values("pipeline")[:1])).exclude(by=live.pk).exclude(by=None).count()
+
+
+def waiting_for(live: Pipeline) -> int:
+    """Images that wait for their first answer: the first version of a project is asked about all there are."""
+    open_ones = (Prediction.State.PENDING, Prediction.State.LEASED)
+    return Prediction.objects.filter(pipeline=live, purpose=Prediction.Purpose.LIVE, state__in=open_ones).count()
 
 
 def versions_for(project: Project) -> list[Version]:

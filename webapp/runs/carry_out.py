@@ -183,10 +183,11 @@ def _said(follower: Follower) -> dict[str, object]:
 def in_words(progress: dict[str, object]) -> str:
     """One line for the command line."""
     parts = [str(progress.get("stage", ""))]
-    if progress.get("of"):
+    if progress.get("of") and (progress.get("done") or not progress.get("epoch")):
         parts.append(f"{progress.get('done', 0)} of {progress['of']}")
     if progress.get("epoch"):
         parts.append(f"epoch {progress['epoch']} of {progress.get('epochs', '?')}")
     if progress.get("images_per_second"):
-        parts.append(f"{float(str(progress['images_per_second'])):.0f} images/s")
+        rate = float(str(progress["images_per_second"]))
+        parts.append(f"{rate:.{0 if rate >= 10 else 1}f} images/s")
     return ", ".join(part for part in parts if part)

@@ -62,8 +62,11 @@ class Follower:
         return text if len(text) < LOG_BYTES else text.partition("\n")[2]
 
     def _note(self, said: Progress) -> None:
-        """The newest of each thing; a new stage begins without the numbers of the one before."""
-        if said.kind == "stage":
+        """The newest of each thing; a new stage begins without the numbers of the one before.
+
+        Trials of a sweep say no more of a stage than its name, with each step.
+        """
+        if said.kind == "stage" or (said.stage and said.stage != self.progress.get("stage")):
             self.progress = {"device": self.progress["device"]} if "device" in self.progress else {}
         values = {name: value for name, value in _detail(said).items() if name != "text"}
         if said.kind == "stage":

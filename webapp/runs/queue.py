@@ -33,8 +33,11 @@ def recognition_waits() -> bool:
 
 
 def before(run: Run) -> int:
-    """How many other runs of this site come first."""
-    return Run.objects.filter(state__in=leases.UNDER_WAY, pk__lt=run.pk).count()
+    """How many other runs of this site come first; one that waits for the night holds nobody up by day."""
+    earlier = Run.objects.filter(state__in=leases.UNDER_WAY, pk__lt=run.pk)
+    if run.not_before is None:
+        earlier = earlier.exclude(state=Run.State.WAITING, not_before__gt=Now())
+    return earlier.count()
 
 
 def tonight(zone: str) -> datetime | None:

@@ -124,6 +124,11 @@ def default_start(project: Project) -> Version | None:
     live = active_pipeline(project)
     if live is not None and live.classifier is not None:
         return live.classifier
+    return starter_for(project)
+
+
+def starter_for(project: Project) -> Version | None:
+    """The project's own, else the first one: they share one network."""
     starters = Version.objects.filter(is_starter=True, role=Version.Role.CLASSIFIER, broken_at=None)
     return starters.filter(project=project).first() or starters.order_by("pk").first()
 

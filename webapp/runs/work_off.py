@@ -1,4 +1,8 @@
-"""What a train worker does: whatever waits for its device, one piece after the other, what is short first."""
+"""What a train worker does: whatever waits for its device, one piece after the other.
+
+Evaluations first, since somebody waits for a comparison; a trial only says how long a run would take, so it comes last
+and gives way to both.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,14 @@ def _next(should_stop: Callable[[], bool]) -> bool:
     evaluation = evaluate.to_do().first()
     if evaluation is not None:
         return evaluate.carry_out_evaluation(evaluation.pk, should_stop=should_stop) is not None
-    trial = trials_to_do().first()
-    if trial is not None:
-        return carry_out_trial(trial.pk, should_stop=should_stop) is not None
     run = startable().first()
-    return run is not None and carry_out(run.pk, should_stop=should_stop) is not None
+    if run is not None:
+        return carry_out(run.pk, should_stop=should_stop) is not None
+    trial = trials_to_do().first()
+    if trial is None:
+        return False
+
+    def gives_way() -> bool:
+        return should_stop() or startable().exists() or evaluate.to_do().exists()
+
+    return carry_out_trial(trial.pk, should_stop=gives_way) is not None

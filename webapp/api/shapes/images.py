@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers as s
 
 from webapp.api.shapes.answers import Answer, Box, Number
-from webapp.datasets.selection import ORDERS
+from webapp.datasets.selection import CHOICES, ORDERS
 from webapp.images.models import ImageState, Item, Upload
 from webapp.reviews.models import Finding, Review
 from webapp.reviews.quality import KINDS as QUALITIES
@@ -19,7 +19,9 @@ class SelectionShape(s.Serializer[Any]):
     label = s.CharField(required=False, max_length=200, help_text="Key or name; none or -: without a label")  # type: ignore[assignment]
     machine_label = s.CharField(required=False, max_length=200, help_text="What the machine said, key or name")
     individual = s.CharField(required=False, max_length=36, help_text="Id; -: none")
-    source = s.ChoiceField(choices=ImageState.Source.choices, required=False)  # type: ignore[assignment]
+    source = s.ChoiceField(  # type: ignore[assignment]
+        choices=list(CHOICES["source"]), required=False, help_text="verified: by a person here or by an import"
+    )
     review_state = s.ChoiceField(choices=ImageState.ReviewState.choices, required=False)
     site = s.CharField(required=False, max_length=36, help_text="Id; -: none")
     visit = s.CharField(required=False, max_length=36, help_text="Id; -: none")

@@ -185,7 +185,7 @@ class NewDecision(s.Serializer[Any]):
         choices=[Review.How.BLIND.value, Review.How.SUGGESTED.value, Review.How.BULK.value],
         required=False,
         default=Review.How.SUGGESTED,
-        help_text="Of a queue the server says it: blind only what a blind draw gave out",
+        help_text="Of a queue the server says it: blind only what a blind draw gave out; of a `selection`: bulk",
     )
     queue = s.CharField(required=False, default="", allow_blank=True, max_length=40)
     sampling_probability = Number(required=False, allow_null=True, help_text="Ignored: the draw's own is stored")

@@ -90,6 +90,12 @@ class DifferenceShape(s.Serializer[Any]):
     images = s.DictField(help_text="The first of each kind")
 
 
+class DifferenceAwaited(s.Serializer[Any]):
+    state = s.ChoiceField(choices=["counting"], help_text="A worker counts it; ask again")
+    before = s.UUIDField()
+    after = s.UUIDField()
+
+
 class Restore(s.Serializer[Any]):
     what = s.ChoiceField(choices=["labels", "snapshot"], help_text="Its labels as new verdicts, or a snapshot like it")
     name = s.CharField(required=False, default="", allow_blank=True, max_length=120)

@@ -59,9 +59,11 @@ def whisker_axis(rows: Sequence[Any]) -> SafeString:
     """What the ends of the whiskers stand for."""
     if not rows:
         return SafeString("")
-    end = f"{100 * rows[0].scale:g} %"
+    first = rows[0]
+    end = f"{100 * first.scale if first.is_share else first.scale:g}"
+    unit = " points" if first.is_share else ""
     return format_html(
-        '<span class="whisker-axis"><span>\u2212{}</span><span>0</span><span>+{}</span></span>', end, end
+        '<span class="whisker-axis"><span>\u2212{}</span><span>0</span><span>+{}{}</span></span>', end, end, unit
     )
 
 

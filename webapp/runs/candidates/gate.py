@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from classifier.strict_json import FieldError, from_json, to_json
-from training.contract import FEWEST_GROUPS, LOWER_IS_BETTER
+from training.contract import (
+    FEWEST_GROUPS,
+    LOWER_IS_BETTER,
+    difference_words,
+    interval_words,
+    is_share,
+    value_words,
+)
 from webapp.errors import Invalid
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
@@ -96,7 +103,7 @@ def _fault(rule: Rule) -> str:
 def decide(rule: Rule, comparison: Mapping[str, Any] | None, report: Mapping[str, Any]) -> GateWords:
     """`comparison` is the result of candidate (b) against what is in use (a); None: nothing is in use."""
     if comparison is None:
-        checks = [_Check(True, "Nothing is in use yet, so there is nothing to be worse than.")]
+        checks = [_Check(True, "Nothing was in use, so there was nothing to be worse than.")]
     else:
         checks = [_against(rule, comparison)]
     checks += [_label(key, asked, report) for key, asked in rule.labels.items()]
@@ -123,7 +130,7 @@ def _against(rule: Rule, comparison: Mapping[str, Any]) -> _Check:
     if low >= -margin:
         return _Check(True, f"Not worse: {words}.")
     return _Check(
-        False, f"It may be worse by more than {_shown(rule.metric, margin)}, the margin of the rule: {words}."
+        False, f"It may be worse by more than {_margin(rule.metric, margin)}, the margin of the rule: {words}."
     )
 
 
@@ -132,16 +139,16 @@ def _better(rule: Rule, is_better: bool, low: float, difference: float, words: s
     if not is_better or low <= 0:
         return _Check(False, f"No evidence that it is better: {words}.")
     if difference < margin:
-        return _Check(False, f"Better, but by less than {_shown(rule.metric, margin)}, which the rule asks: {words}.")
+        return _Check(False, f"Better, but by less than {_margin(rule.metric, margin)}, which the rule asks: {words}.")
     return _Check(True, f"Better: {words}.")
 
 
 def _difference_words(metric: str, found: Mapping[str, Any]) -> str:
-    low, high = found["interval"]
-    ends = f"{_signed(metric, low)} to {_signed(metric, high)}"
+    share = is_share(metric)
     return (
-        f"{_name(metric)} {_shown(metric, found['b'])} against {_shown(metric, found['a'])} "
-        f"(difference {_signed(metric, found['difference'])}, 95 %: {ends})"
+        f"{_name(metric)} {value_words(found['b'], share=share)} against {value_words(found['a'], share=share)} "
+        f"(difference {difference_words(found['difference'], share=share)}, "
+        f"95 %: {interval_words(found['interval'], share=share)})"
     )
 
 
@@ -156,7 +163,7 @@ def _label(key: str, asked: LabelRule, report: Mapping[str, Any]) -> _Check:
             continue
         value = measured["value"] if measured else 0.0
         passed = passed and value >= wanted
-        parts.append(f"{name} {value:.1%}, asked {wanted:.1%}")
+        parts.append(f"{name} {value_words(value)}, asked {value_words(wanted)}")
     images = found["images"]
     return _Check(passed, f"{found['name']}: {'; '.join(parts)} ({images} test image{'s' if images != 1 else ''}).")
 
@@ -181,9 +188,5 @@ def _name(metric: str) -> str:
     return {"macro_f1": "macro-F1", "log_loss": "log-loss"}.get(metric, metric.replace("_", " "))
 
 
-def _shown(metric: str, value: float) -> str:
-    return f"{value:.3f}" if metric in LOWER_IS_BETTER else f"{value:.1%}"
-
-
-def _signed(metric: str, value: float) -> str:
-    return f"{value:+.3f}" if metric in LOWER_IS_BETTER else f"{100 * value:+.1f} %"
+def _margin(metric: str, value: float) -> str:
+    return difference_words(value, share=is_share(metric)).removeprefix("+")

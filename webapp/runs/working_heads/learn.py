@@ -131,9 +131,16 @@ def score(pk: int, should_stop: Stop = never) -> WorkingHead | None:
             return _score_in(row, folder, should_stop)
     except Ended as error:
         log.warning("working head %s could not be scored: %s", pk, error)
+        _count_as_scored(pk)
         return None
     finally:
         _turn.release()
+
+
+def _count_as_scored(pk: int) -> None:
+    """The next head is not kept waiting by a score that cannot be had."""
+    row = WorkingHead.objects.select_related("project").get(pk=pk)
+    WorkingHead.objects.filter(pk=pk, state=State.SCORED).update(scored_up_to=newest_review(row.project))
 
 
 def _score_in(row: WorkingHead, folder: Path, should_stop: Stop) -> WorkingHead | None:

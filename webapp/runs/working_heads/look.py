@@ -61,11 +61,12 @@ def look_at(project: Project) -> Looked:
     newest = WorkingHead.objects.filter(project=project).exclude(state=State.FAILED).order_by("-pk").first()
     if newest is not None and newest.state == State.OFFERED:
         return Looked()  # it is answered first
+    is_new = newest is not None and newest.state == State.SCORED and newest_review(project) > newest.scored_up_to
+    if newest is not None and is_new and newest.scored_up_to == newest.up_to:
+        return Looked(score=newest)  # people may be so quick that the next one is due before this one was scored at all
     if is_due(project, newest):
         return Looked(learn=WorkingHead.objects.create(project=project, space=space))
-    if newest is not None and newest.state == State.SCORED and newest_review(project) > newest.scored_up_to:
-        return Looked(score=newest)
-    return Looked()
+    return Looked(score=newest if is_new else None)
 
 
 def retire_strangers(project: Project, against: str, space: int) -> None:

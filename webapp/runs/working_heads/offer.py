@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from training.contract import difference_words, interval_words
 from webapp.projects.models import Project
 from webapp.runs.models import WorkingHead
 from webapp.runs.working_heads.gather import space_version
@@ -23,12 +24,11 @@ def sentence(head: WorkingHead) -> str:
     said = head.score
     if not said.get("interval"):
         return ""
-    low, high = said["interval"]
     other = "the head that suggests now" if said.get("by_head") else "the version in use"
     return (
         f"A head that learned from your {head.learned_from:,} verdicts was right on {said['right']:,} of the "
         f"{said['images']:,} it had not seen; {other} on {said['before']:,} "
-        f"(difference {100 * said['difference']:.1f} %, 95 %: {100 * low:.1f} to {100 * high:.1f})."
+        f"(difference {difference_words(said['difference'])}, 95 %: {interval_words(said['interval'])})."
     )
 
 

@@ -74,7 +74,7 @@ class Command(BaseCommand):
         try:
             run = self._start_again(options) if options["again"] else self._start(options)
         except OspreyError as error:
-            self._tell({"run": None, "state": "refused", "version": None, "snapshot": None, "report": None})
+            self._tell(refused(error))
             raise CommandError(error.what) from error
         run = self._carry_out(run)
         self._tell({**told(run), **self._repeated(run)})
@@ -159,6 +159,12 @@ class Command(BaseCommand):
 
     def _tell(self, found: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(found, ensure_ascii=False))
+
+
+def refused(error: OspreyError) -> dict[str, Any]:
+    """What a script reads where no run began: the same keys."""
+    nothing = dict.fromkeys(("run", "version", "snapshot", "report", "gate"))
+    return {**nothing, "state": "refused", "code": error.code, "reason": error.what}
 
 
 def told(run: Run) -> dict[str, Any]:
