@@ -1,16 +1,19 @@
 """The grid and the review queues on a small and on a large project, on PostgreSQL and on SQLite.
 
-    ./osprey bench grid [--rows 10000,1000000] [--databases postgresql,sqlite] [--rounds 10] [--repeats 6] [--json]
+    ./osprey bench grid [--rows 10000,1000000] [--databases postgresql,sqlite] [--rounds 10] [--repeats 10] [--json]
 
 Each database is filled by SQL, then the same calls go through the whole of Django (token, rights, throttle, queries,
-JSON) in a process of its own, the sizes turn and turn about, so that the machine's moods are charged to both. Prints
-p50 and p95 by call, and the large project's p95 over the small one's. The databases are temporary.
+JSON) in a process of its own, the sizes turn and turn about for each call, so that the machine's moods are charged to
+both. Prints p50 and p95 by call, and the large project's p95 over the small one's; then the same for all calls of the
+grid and of the review queue together, each time taken as a share of the small project's p50 of that call: of one call
+alone the p95 is a matter of a few times, in which a busy host shows more than the rows. The databases are temporary.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -57,7 +60,7 @@ def decision_on(unit: dict[str, Any]) -> dict[str, Any]:
 
 
 class Site:
-    """One filled database behind a process that answers when it is asked for a round."""
+    """One filled database behind a process that makes a call as often as it is asked to."""
 
     def __init__(self, url: str, rows: int, data: Path) -> None:
         environment = {
@@ -78,14 +81,16 @@ class Site:
             text=True,
         )
 
-    def wait_until_filled(self) -> float:
-        return float(self._line()["seconds"])
+    def wait_until_filled(self) -> tuple[float, dict[str, str]]:
+        """The seconds that it took, and the calls by name with the part of the site that makes them."""
+        line = self._line()
+        return float(line["seconds"]), dict(line["calls"])
 
-    def round(self, repeats: int) -> dict[str, list[float]]:
-        """Milliseconds by call."""
+    def time(self, call: str, repeats: int) -> dict[str, list[float]]:
+        """Milliseconds by what was measured: a call of the review also measures what follows from it."""
         if self.process.stdin is None:
             raise RuntimeError("the process has no input")
-        self.process.stdin.write(f"{repeats}\n")
+        self.process.stdin.write(json.dumps({"call": call, "repeats": repeats}) + "\n")
         self.process.stdin.flush()
         return self._line()
 
@@ -102,21 +107,39 @@ class Site:
 
 
 def measure(urls: list[str], arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    sites = []
+    sites: list[Site] = []
+    parts: dict[str, str] = {}
     try:
         for url, rows in zip(urls, arguments.rows, strict=True):
             site = Site(url, rows, folder / f"data-{rows}")
             sites.append(site)
-            print(f"  {rows:>9,} rows filled in {site.wait_until_filled():.0f} s", file=sys.stderr)
+            seconds, parts = site.wait_until_filled()
+            print(f"  {rows:>9,} rows filled in {seconds:.0f} s", file=sys.stderr)
         found: list[dict[str, list[float]]] = [{} for _ in sites]
-        for _ in range(arguments.rounds):
+        part_of: dict[str, str] = {}
+        for _, call in itertools.product(range(arguments.rounds), parts):
             for site, calls in zip(sites, found, strict=True):
-                for name, times in site.round(arguments.repeats).items():
+                for name, times in site.time(call, arguments.repeats).items():
+                    part_of[name] = parts[call]
                     calls.setdefault(name, []).extend(times)
     finally:
         for site in sites:
             site.close()
-    return {name: _summary([calls[name] for calls in found], arguments.rows) for name in found[0]}
+    return {name: _summary([calls[name] for calls in found], arguments.rows) for name in found[0]} | {
+        f"all of the {part}": _together(found, [name for name in found[0] if part_of[name] == part])
+        for part in ("grid", "review queue")
+    }
+
+
+def _together(found: list[dict[str, list[float]]], names: list[str]) -> dict[str, Any]:
+    usual = {name: statistics.median(found[0][name]) for name in names}
+    times = [[time / usual[name] for name in usual for time in calls[name]] for calls in (found[0], found[-1])]
+    small, large = ([_share(some, share) for share in (0.50, 0.95)] for some in times)
+    return {
+        "times": len(times[0]),
+        "ratio_p50": round(large[0] / small[0], 2),
+        "ratio_p95": round(large[1] / small[1], 2),
+    }
 
 
 def _summary(times: list[list[float]], rows: list[int]) -> dict[str, Any]:
@@ -133,6 +156,12 @@ def show(database: str, found: dict[str, Any], rows: list[int]) -> None:
     sizes = "".join(f"{n:>12,} p50   p95" for n in rows)
     print(f"{database}: ms{'':<20}{sizes}   ratio p50   p95", file=sys.stderr)
     for name, line in found.items():
+        if "times" in line:
+            print(
+                f"  {name} ({line['times']} each): ratio p50 {line['ratio_p50']}, p95 {line['ratio_p95']}",
+                file=sys.stderr,
+            )
+            continue
         times = "".join(f"{line[str(n)]['p50_ms']:>16.1f} {line[str(n)]['p95_ms']:>5.1f}" for n in rows)
         mark = "" if line["ratio_p95"] <= AIM else "  above the aim"
         print(f"  {name:<30}{times}{line['ratio_p50']:>12.2f} {line['ratio_p95']:>5.2f}{mark}", file=sys.stderr)
@@ -146,7 +175,7 @@ def main() -> None:
     )
     parser.add_argument("--databases", type=lambda text: text.split(","), default=["postgresql", "sqlite"])
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--repeats", type=int, default=6)
+    parser.add_argument("--repeats", type=int, default=10)
     arguments = parser.parse_args()
     result: dict[str, Any] = {"rows": arguments.rows}
     for database in arguments.databases:

@@ -58,7 +58,7 @@ class Calls:
         # The keys alone lie in the index: whole rows would be read from the table, on SQLite for minutes.
         return _cursor(rows.values(*(key.lstrip("-") for key in keys))[place : place + 1].get(), keys)
 
-    def all(self) -> dict[str, Callable[[], None]]:
+    def grid(self) -> dict[str, Callable[[], None]]:
         from bench.grid_rows import LABELS
 
         pages: dict[str, Callable[[int], dict[str, Any]]] = {
@@ -92,11 +92,15 @@ class Calls:
             "empty answer": lambda n: {"individual": "-", "label": "-"},
         }  # fmt: skip
         calls: dict[str, Callable[[], None]] = {name: self._turned(make) for name, make in pages.items()}
-        calls["facets"] = lambda: self._get(f"{self.base}/facets")
-        calls["queues"] = lambda: self._get(f"{self.base}/queues")
-        calls["health"] = lambda: self._get(f"{self.base}/health")
-        calls["results by visit"] = lambda: self._get(f"{self.base}/results")
-        calls["results by label"] = lambda: self._get(f"{self.base}/results?by=project")
+        calls["facets"] = partial(self._get, f"{self.base}/facets")
+        return calls
+
+    def others(self) -> dict[str, Callable[[], None]]:
+        calls: dict[str, Callable[[], None]] = {
+            "health": partial(self._get, f"{self.base}/health"),
+            "results by visit": partial(self._get, f"{self.base}/results"),
+            "results by label": partial(self._get, f"{self.base}/results?by=project"),
+        }
         addresses = {
             "project": "",
             "Places": "places/",
@@ -132,18 +136,19 @@ class Calls:
     def _page(self, **query: Any) -> None:
         self._get("/api/v1/images?" + urlencode({"project": "grid", "limit": PAGE, **query}))
 
-    def review(self, repeats: int) -> Iterator[tuple[str, float]]:
-        """Units and decisions as a reviewer's page asks for them."""
-        for key in ("uncertain", "unreviewed", "empty"):
-            for _ in range(repeats):
-                began = time.perf_counter()
-                given = self._post(f"{self.base}/queues/{key}/next", {"limit": 8, "have": []})
-                yield f"queue next, {key}", time.perf_counter() - began
-                if not given["units"]:
-                    raise RuntimeError(f"the queue {key} gave no units")
-                if key == "uncertain":
-                    yield from self._decide(given["units"][0])
-                self._post(f"{self.base}/queues/{key}/release", {"units": [one["unit"] for one in given["units"]]})
+    def queues(self) -> None:
+        self._get(f"{self.base}/queues")
+
+    def review(self, key: str) -> Iterator[tuple[str, float]]:
+        """Units and a decision as a reviewer's page asks for them, each with its seconds."""
+        began = time.perf_counter()
+        given = self._post(f"{self.base}/queues/{key}/next", {"limit": 8, "have": []})
+        yield f"queue next, {key}", time.perf_counter() - began
+        if not given["units"]:
+            raise RuntimeError(f"the queue {key} gave no units")
+        if key == "uncertain":
+            yield from self._decide(given["units"][0])
+        self._post(f"{self.base}/queues/{key}/release", {"units": [one["unit"] for one in given["units"]]})
 
     def _decide(self, unit: dict[str, Any]) -> Iterator[tuple[str, float]]:
         decision = decision_on(unit)
@@ -157,16 +162,33 @@ class Calls:
         yield "undo", time.perf_counter() - began
 
 
-def one_round(calls: Calls, repeats: int) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for name, call in calls.all().items():
+Measured = Callable[[], Iterator[tuple[str, float]]]
+"""Makes a call once and yields what was measured, with its seconds."""
+
+
+def measured(calls: Calls) -> dict[str, dict[str, Measured]]:
+    """By the part of the site that makes the call, and by the call's name."""
+
+    def timed(name: str, call: Callable[[], None]) -> Iterator[tuple[str, float]]:
+        began = time.perf_counter()
         call()
-        for _ in range(repeats):
-            began = time.perf_counter()
-            call()
-            found.setdefault(name, []).append(1000 * (time.perf_counter() - began))
-    for name, seconds in calls.review(repeats):
-        found.setdefault(name, []).append(1000 * seconds)
+        yield name, time.perf_counter() - began
+
+    reviewed = {f"queue next, {key}": partial(calls.review, key) for key in ("uncertain", "unreviewed", "empty")}
+    return {
+        "grid": {name: partial(timed, name, call) for name, call in calls.grid().items()},
+        "review queue": {"queues": partial(timed, "queues", calls.queues), **reviewed},
+        "other": {name: partial(timed, name, call) for name, call in calls.others().items()},
+    }
+
+
+def times_of(call: Measured, repeats: int) -> dict[str, list[float]]:
+    """Milliseconds by what was measured, after one that is not counted: the other size has just had the processor."""
+    found: dict[str, list[float]] = {}
+    list(call())
+    for _ in range(repeats):
+        for name, seconds in call():
+            found.setdefault(name, []).append(1000 * seconds)
     return found
 
 
@@ -190,9 +212,13 @@ def main() -> None:
     planner_statistics.refresh()  # as beat has it done every ten minutes
     connection.close()
     calls = Calls(filled, rows)
-    print(json.dumps({"seconds": time.monotonic() - began}), flush=True)
+    parts = measured(calls)
+    by_name = {name: call for some in parts.values() for name, call in some.items()}
+    part_of = {name: part for part, some in parts.items() for name in some}
+    print(json.dumps({"seconds": time.monotonic() - began, "calls": part_of}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(one_round(calls, int(line))), flush=True)
+        asked = json.loads(line)
+        print(json.dumps(times_of(by_name[asked["call"]], asked["repeats"])), flush=True)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,7 @@ def fill(rows: int, *, reviewed_each: int = 5) -> Filled:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("VACUUM ANALYZE")
+            cursor.execute("CHECKPOINT")  # else the server writes the fill to disk while it is measured
     _, secret = issue_token(actor=OPERATOR, user=user, name="bench", scopes=["admin"])
     return Filled(
         project,

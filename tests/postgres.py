@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
+
+SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""A test's rows need not outlive a loss of power: no commit and no emptied table waits for the disk."""
+
 
 class PostgresMissing(Exception):
     """The server cannot run on this machine; the text says why."""
@@ -27,7 +32,11 @@ def postgres() -> Iterator[str]:
         except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
             raise PostgresMissing(f"it does not start ({error})") from error
         try:
-            sockets = server.get_postmaster_info().socket_dir
-            yield f"postgresql://postgres@{quote(str(sockets), safe='')}/postgres"
+            sockets = str(server.get_postmaster_info().socket_dir)
+            with psycopg.connect(host=sockets, user="postgres", dbname="postgres", autocommit=True) as admin:
+                for name, value in SETTINGS.items():
+                    admin.execute(f"ALTER SYSTEM SET {name} = {value}")
+                admin.execute("SELECT pg_reload_conf()")
+            yield f"postgresql://postgres@{quote(sockets, safe='')}/postgres"
         finally:
             server.cleanup()

@@ -33,6 +33,8 @@ MOST_AT_ONCE = 4
 """Each test process has its own databases, data folder, site and browser: about 2 GB."""
 WAITING = 1
 """Test processes beyond one for each processor: a quarter of their time goes by in waiting for a site or a browser."""
+MEASURED = {"COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml")}
+"""Has every test process measured for coverage; children of tests are not (tests/data_folder.py)."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,15 @@ class Checks:
         self.parts.append(Part(name, ended.returncode in ok, time.monotonic() - begun))
 
     def pytest(self, name: str, marks: str, *words: str, environment: dict[str, str] | None = None) -> None:
-        # The variable has every test process measured; children of tests are not (tests/data_folder.py).
-        measured = {**(environment or {}), "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml")}
+        given = dict(environment or {})
         if "-n" in words:
             # Threads of one network that wait for each other while other tests have the processors turn in circles.
-            measured |= {"OMP_NUM_THREADS": "1"}
+            given |= {"OMP_NUM_THREADS": "1"}
         # pytest's status 5 means that no test has these marks.
-        self.run(name, PYTHON, "-m", "pytest", "-m", marks, *words, environment=measured, ok=(0, 5))
+        self.run(name, PYTHON, "-m", "pytest", "-m", marks, *words, environment=given, ok=(0, 5))
 
     def on_postgres(self, marks: str, *words: str) -> None:
+        """Not measured for coverage, which costs a third more time: most of these tests run on SQLite as well."""
         try:
             with postgres() as url:
                 self.pytest("tests on PostgreSQL", marks, *words, environment={"DATABASE_URL": url})
@@ -151,7 +153,8 @@ def quick_parts(checks: Checks, unavailable: str) -> None:
     checks.run("migrations", PYTHON, "manage.py", "makemigrations", "--check", "--dry-run")
     # The last files of one leave processors idle that the other can use.
     with checks.beside(checks.on_postgres, f"(postgres or databases) and not long{unavailable}", "-n", "1"):
-        checks.pytest("tests", f"not postgres and not long{unavailable}", "--durations=10", *side_by_side())
+        marks = f"not postgres and not long{unavailable}"
+        checks.pytest("tests", marks, "--durations=10", *side_by_side(), environment=MEASURED)
     coverage(checks)
 
 
@@ -166,7 +169,8 @@ def long_parts(checks: Checks, unavailable: str, budget: float | None) -> None:
         until: list[str] = []
         if budget is not None:
             until = ["-p", "tests.budget", f"--until={time.time() + budget:.0f}", f"--left-out={left_out.name}"]
-        checks.pytest("long tests", f"long and not proof and not postgres{unavailable}", "--durations=10", *until)
+        marks = f"long and not proof and not postgres{unavailable}"
+        checks.pytest("long tests", marks, "--durations=10", *until, environment=MEASURED)
         checks.on_postgres(f"long and not proof and postgres{unavailable}", *until)
         names = left_out.read().splitlines()
     if names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from webapp.celery import app
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("access", "projects", "images", "versions", "predictions", "reviews", "datasets", "runs")
@@ -47,9 +50,16 @@ def sources(*packages: str) -> list[Path]:
     return sorted(path for path in found if "migrations" not in path.parts)
 
 
-def imports(file: Path) -> Iterator[Import]:
+@cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    """All parts of a file's syntax: walked once, since a walk that is measured for coverage takes its time."""
+    return tuple(ast.walk(parsed(file)))
+
+
+@cache
+def imports(file: Path) -> tuple[Import, ...]:
     """Every import of a file; those only for the type checker do not count."""
-    yield from _imports(file, parsed(file).body, lazy=False)
+    return tuple(_imports(file, parsed(file).body, lazy=False))
 
 
 def _imports(file: Path, body: list[ast.stmt], *, lazy: bool) -> Iterator[Import]:
@@ -113,7 +123,7 @@ def test_relative_imports_do_not_hide_a_direction() -> None:
     hidden = [
         f"{file.relative_to(ROOT)}:{node.lineno}"
         for file in sources("classifier", "training", "webapp")
-        for node in ast.walk(parsed(file))
+        for node in nodes(file)
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert hidden == []
@@ -171,7 +181,7 @@ def test_checks_that_matter_do_not_vanish_under_python_o() -> None:
     found = [
         f"{file.relative_to(ROOT)}:{node.lineno}"
         for file in sources("classifier", "training", "webapp", "bench")
-        for node in ast.walk(parsed(file))
+        for node in nodes(file)
         if isinstance(node, ast.Assert)
     ]
     assert found == []
@@ -184,7 +194,7 @@ def test_nothing_happens_behind_a_rows_back() -> None:
         f"{file.relative_to(ROOT)}:{method.lineno} {cls.name}.{method.name}"
         for file in sources("webapp")
         if file.name == "models.py"
-        for cls in ast.walk(parsed(file))
+        for cls in nodes(file)
         if isinstance(cls, ast.ClassDef)
         for method in cls.body
         if isinstance(method, ast.FunctionDef) and method.name in ("save", "delete", "__init__", "full_clean")
@@ -213,7 +223,7 @@ def test_modules_and_functions_stay_short_enough_to_read() -> None:
     long += [
         f"{file.relative_to(ROOT)}:{node.lineno} {node.name} has {(node.end_lineno or 0) - node.lineno + 1} lines"
         for file in sources("classifier", "training", "webapp", "bench")
-        for node in ast.walk(parsed(file))
+        for node in nodes(file)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION
     ]
@@ -238,3 +248,12 @@ def test_no_two_apps_wait_for_each_other() -> None:
 def _module_name(file: Path) -> str:
     parts = file.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_every_task_that_is_named_is_one_that_workers_know() -> None:
+    app.loader.import_default_modules()
+    app.autodiscover_tasks(force=True)
+    said = re.compile(r'"(webapp(?:\.\w+)*\.tasks\w*\.\w+)"')
+    named = {name for file in (ROOT / "webapp").rglob("*.py") for name in said.findall(file.read_text())}
+    assert len(named) > 20, "the search still finds them"
+    assert named <= set(app.tasks), f"no worker knows {sorted(named - set(app.tasks))}"

@@ -50,8 +50,8 @@ def swipe(page: Page, by: int) -> None:
     devices.detach()
 
 
-def frame_shown(page: Page) -> str:
-    return page.locator(".film[aria-current=true]").get_attribute("aria-label") or ""
+def expect_frame(page: Page, words: str) -> None:
+    expect(page.locator(".film[aria-current=true]")).to_have_attribute("aria-label", words)
 
 
 def test_a_phone_reviews_by_taps_and_swipes(open_page: Open, savanna: Callable[..., Savanna]) -> None:
@@ -61,10 +61,11 @@ def test_a_phone_reviews_by_taps_and_swipes(open_page: Open, savanna: Callable[.
     page.locator(".film").first.tap()
     expect(page.locator(".film").first).to_have_attribute("aria-current", "true")
     swipe(page, -160)
-    assert frame_shown(page) == "Frame 2"
+    expect_frame(page, "Frame 2")
     swipe(page, -160)
+    expect_frame(page, "Frame 3")
     swipe(page, 160)
-    assert frame_shown(page) == "Frame 2"
+    expect_frame(page, "Frame 2")
     slot = page.locator("#slots .slot").nth(1)
     wanted = slot.get_attribute("data-key")
     slot.tap()
@@ -107,7 +108,7 @@ def test_a_finger_that_rests_zooms_and_one_that_scrolls_walks_no_frames(
         moved = {"x": point["x"] + 4 * step, "y": point["y"] + 40 * step}
         devices.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [moved]})
     devices.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    assert frame_shown(page) == "Frame 1"
+    expect_frame(page, "Frame 1")
 
 
 def test_one_key_labels_a_cluster_of_look_alikes_but_for_the_odd_one(

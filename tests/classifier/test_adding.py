@@ -36,6 +36,7 @@ def recognise(folder: Path, role: str = "classifier") -> Answer:
     return answer
 
 
+@pytest.mark.long
 def test_from_the_hub_at_a_pinned_revision(
     random_weights: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_name_timm_does_not_know_brings_similar_ones(tmp_path: Path) -> None:
         add_pretrained("convnextv2_atom", out=tmp_path / "x")
 
 
+@pytest.mark.long
 def test_from_a_file_with_labels_of_its_own(tiny_timm: Path) -> None:
     card = read_card(tiny_timm)
     assert [label.key for label in card.labels][:2] == ["kind-0", "kind-1"]

@@ -78,6 +78,7 @@ def test_a_package_that_was_cut_off_is_installed_again(checkout: Path) -> None:
     assert (whole.exists(), cut_off.exists()) == (True, False)
 
 
+@pytest.mark.long
 def test_a_set_up_makes_an_environment_with_our_command_and_knows_what_the_lock_still_wants(checkout: Path) -> None:
     assert installing.set_up(lambda: False, lambda: b"stamp") is None
     assert (checkout / ".venv" / "osprey.stamp").read_bytes() == b"stamp"
