@@ -1,6 +1,7 @@
 // What every page has: the light and dark switch, times in the reader's zone, the keys, copying, and gentle forms.
 import { $, $$, h, onKeys, toast } from "./dom.js";
 import { watchPictures } from "./pictures.js";
+import { keepRefusedForms } from "./refused-form.js";
 import { localise } from "./times.js";
 
 function theme() {
@@ -115,6 +116,7 @@ theme();
 localise();
 copyButtons();
 forms();
+keepRefusedForms();
 zoneField();
 filters();
 menus();

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests import datasets_made as made
 from tests import pictures
-from tests.browser.conftest import Open, keep
+from tests.browser.conftest import Open, keep, sign_in
 from tests.sites import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
@@ -54,15 +54,7 @@ def rosa(site: Site, chromium: Browser) -> dict[str, Any]:
         "    bay, _ = Project.objects.get_or_create(slug=f'bay-{number}', defaults={'name': f'Bay {number}'})\n"
         "    Membership.objects.get_or_create(user=cora, project=bay, role='curator')"
     )
-    link = site.command("manage", "signin_link", "--user", "cora").stdout.strip()
-    context = chromium.new_context()
-    page = context.new_page()
-    page.goto(link)
-    page.get_by_role("button", name="Sign me in").click()
-    expect(page.get_by_text("You have no password yet")).to_be_visible()
-    state: dict[str, Any] = dict(context.storage_state())
-    context.close()
-    return state
+    return sign_in(site, chromium, "cora")
 
 
 def look(page: Page) -> None:

@@ -9,7 +9,7 @@ from itertools import cycle
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
-from tests.browser.conftest import Open, keep
+from tests.browser.conftest import Open, keep, sign_in
 from tests.browser.savanna import Savanna, savanna
 from tests.sites import Site
 
@@ -26,14 +26,9 @@ def sam(site: Site, chromium: Browser, savanna: Callable[..., Savanna]) -> Itera
     opened: list[BrowserContext] = []
 
     def signed_in() -> BrowserContext:
-        link = site.command("manage", "signin_link", "--user", "sam").stdout.strip()
-        context = chromium.new_context(base_url=site.url, viewport={"width": 1200, "height": 800})
+        state = sign_in(site, chromium, "sam")
+        context = chromium.new_context(base_url=site.url, viewport={"width": 1200, "height": 800}, storage_state=state)
         opened.append(context)
-        page = context.new_page()
-        page.goto(link)
-        page.get_by_role("button", name="Sign me in").click()
-        page.wait_for_url(lambda address: "/sign-in/" not in address)
-        page.close()
         return context
 
     yield signed_in
