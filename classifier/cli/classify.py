@@ -11,23 +11,26 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from classifier.cli.tables import Table, TableError
 from classifier.errors import ClassifierError, ImageRejected, ModelError
 from classifier.types import Answer, Failure, PipelineSpec, RegionAnswer
 
 if TYPE_CHECKING:
     from classifier.engine import LoadedPipeline, Prepared
 
+Report: TypeAlias = "Callable[[Ready, Answer | Failure], None]"
 OK, USAGE, BAD_INPUT = 0, 2, 65
 BATCH = 16
 _EXAMPLES = """examples:
   classify --image cat.jpg                  prints ['tabby']
   cat cat.jpg | classify --verbose          prints every label with its score, best first
   classify --project fish day1/ day2.jpg    prints PATH<TAB>['LABEL'] for each picture
+  classify --csv ranks test/ > five.csv     prints Image,Id with the five best labels of each picture
 """
 
 
@@ -46,6 +49,8 @@ class Source:
 
     name: str
     content: Path | bytes
+    row: str = ""
+    """What a table calls it: its path below the folder that was named, else the file's name."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
     form = options.add_mutually_exclusive_group()
     form.add_argument("--verbose", action="store_true", help="all labels with their scores, best first")
     form.add_argument("--json", action="store_true", help="one line of JSON for each picture")
+    form.add_argument(
+        "--csv", choices=["ranks", "scores"], help="a table: Image,Id with the five best labels, or all labels' scores"
+    )
     which = options.add_mutually_exclusive_group()
     which.add_argument("--project", default="animals", metavar="SLUG", help="whose active version answers (animals)")
     which.add_argument("--model", type=Path, metavar="DIR", help="a model folder that answers instead")
@@ -87,7 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not sources:
         print(f"classify: there is no picture in {', '.join(map(str, paths))}", file=sys.stderr)
         return BAD_INPUT
-    return _classify(pipeline, sources, chosen, several=several)
+    try:
+        report = _report_of(pipeline, sources, chosen, several=several)
+    except TableError as error:
+        print(f"classify: {error}", file=sys.stderr)
+        return USAGE
+    return _classify(pipeline, sources, report, several=several)
 
 
 def _load(chosen: argparse.Namespace) -> LoadedPipeline:
@@ -120,9 +133,11 @@ def _sources(paths: Iterable[Path]) -> Iterator[Source]:
     """Paths as given; a folder stands for the pictures below it, sorted."""
     for path in paths:
         if path.is_dir():
-            yield from (Source(str(file), file) for file in sorted(path.rglob("*")) if _is_picture(file))
+            for file in sorted(path.rglob("*")):
+                if _is_picture(file):
+                    yield Source(str(file), file, file.relative_to(path).as_posix())
         else:
-            yield Source(str(path), path)
+            yield Source(str(path), path, path.name)
 
 
 def _is_picture(path: Path) -> bool:
@@ -138,7 +153,7 @@ def _is_picture(path: Path) -> bool:
     return True
 
 
-def _classify(pipeline: LoadedPipeline, sources: Sequence[Source], chosen: argparse.Namespace, *, several: bool) -> int:
+def _classify(pipeline: LoadedPipeline, sources: Sequence[Source], report: Report, *, several: bool) -> int:
     """Decode ahead in threads, recognise in batches, print in order."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -151,7 +166,9 @@ def _classify(pipeline: LoadedPipeline, sources: Sequence[Source], chosen: argpa
             ready = [future.result() for future in ahead]
             ahead = [pool.submit(_prepare, pipeline, source) for source in itertools.islice(waiting, BATCH)]
             for one, answer in _answers(pipeline, ready):
-                failed |= not _report(pipeline, one, answer, chosen, several=several)
+                failed |= isinstance(answer, Failure)
+                _complain(one, answer)
+                report(one, answer)
                 if progress is not None:
                     progress.update()
     if progress is not None:
@@ -184,35 +201,53 @@ def _answers(pipeline: LoadedPipeline, ready: Sequence[Ready]) -> Iterator[tuple
         yield one, one.prepared if isinstance(one.prepared, Failure) else next(answers)
 
 
-def _report(
-    pipeline: LoadedPipeline, one: Ready, answer: Answer | Failure, chosen: argparse.Namespace, *, several: bool
-) -> bool:
-    name, share = one.source.name, one.damaged_share
+def _complain(one: Ready, answer: Answer | Failure) -> None:
+    """On standard error: why a picture has no answer, or how much of it the answer did not see."""
     if isinstance(answer, Failure):
-        print(f"classify: {name}: {answer.reason}", file=sys.stderr, flush=True)
-        return False
-    if share > 0:
-        missing = max(1, round(100 * share))
-        print(f"classify: {name}: damaged, {missing} % of its rows are missing", file=sys.stderr, flush=True)
+        print(f"classify: {one.source.name}: {answer.reason}", file=sys.stderr, flush=True)
+    elif one.damaged_share > 0:
+        missing = max(1, round(100 * one.damaged_share))
+        print(f"classify: {one.source.name}: damaged, {missing} % of its rows are missing", file=sys.stderr, flush=True)
+
+
+def _report_of(
+    pipeline: LoadedPipeline, sources: Sequence[Source], chosen: argparse.Namespace, *, several: bool
+) -> Report:
+    """What is done with each answer: a line of a table, or a line of its own."""
+    if chosen.csv is None:
+        return lambda one, answer: _print_line(pipeline, one, answer, chosen, several=several)
+    table = Table(chosen.csv, pipeline.labels, [source.row for source in sources])
+
+    def write(one: Ready, answer: Answer | Failure) -> None:
+        table.write(one.source.row, [] if isinstance(answer, Failure) else _ranked(pipeline, answer))
+
+    return write
+
+
+def _print_line(
+    pipeline: LoadedPipeline, one: Ready, answer: Answer | Failure, chosen: argparse.Namespace, *, several: bool
+) -> None:
+    if isinstance(answer, Failure):
+        return
     if chosen.json:
-        damage = {"damaged": share > 0, "damaged_share": round(share, 4)}
-        line = json.dumps({"path": name, **_as_json(pipeline, answer), **damage}, ensure_ascii=False)
+        damage = {"damaged": one.damaged_share > 0, "damaged_share": round(one.damaged_share, 4)}
+        line = json.dumps({"path": one.source.name, **_as_json(pipeline, answer), **damage}, ensure_ascii=False)
+    elif chosen.verbose:
+        line = repr([list(pair) for pair in _ranked(pipeline, answer)])
     else:
-        line = repr(_ranked(pipeline, answer)) if chosen.verbose else repr([_names(pipeline)[answer.label]])
-        line = f"{name}\t{line}" if several else line
-    print(line, flush=True)
-    return True
+        line = repr([_names(pipeline)[answer.label]])
+    print(line if chosen.json or not several else f"{one.source.name}\t{line}", flush=True)
 
 
 def _names(pipeline: LoadedPipeline) -> dict[str, str]:
     return {label.key: label.name for label in pipeline.labels}
 
 
-def _ranked(pipeline: LoadedPipeline, answer: Answer) -> list[list[object]]:
+def _ranked(pipeline: LoadedPipeline, answer: Answer) -> list[tuple[str, float]]:
     """Every label with its score, best first; the best region speaks, as it does for the label."""
     best = next(region for region in answer.regions if (region.label, region.score) == (answer.label, answer.score))
     pairs = zip((label.name for label in pipeline.labels), best.scores.tolist(), strict=True)
-    return [[name, round(score, 7)] for name, score in sorted(pairs, key=lambda pair: -pair[1])]
+    return [(name, round(score, 7)) for name, score in sorted(pairs, key=lambda pair: -pair[1])]
 
 
 def _as_json(pipeline: LoadedPipeline, answer: Answer) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import io
 import json
 import os
@@ -169,3 +170,31 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0 and "cat cat.jpg | classify" in capsys.readouterr().out
+
+
+def test_ranks_are_a_table_with_each_picture_once_and_its_labels_best_first(
+    data: Path, red: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(red.parent / "b" / "blue.jpg", BLUE)
+    (red.parent / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
+    assert main(["--csv", "ranks", str(red.parent)]) == 65
+    header, torn, blue, first = capsys.readouterr().out.splitlines()
+    assert (header, torn) == ("Image,Id", "a.jpg,")
+    assert blue.startswith("b/blue.jpg,Blue ") and first.startswith("red.jpg,Red ")
+    assert sorted(first.removeprefix("red.jpg,").split(" ")) == ["Blue", "Green", "Red", "nothing_but_grey"]
+
+
+def test_scores_are_a_table_of_all_labels_whose_lines_sum_to_one(
+    data: Path, red: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--csv", "scores", str(red.parent)]) == 0
+    header, line = csv.reader(capsys.readouterr().out.splitlines())
+    assert header[0] == "image" and set(header[1:]) == {"Red", "Green", "Blue", "nothing but grey"}
+    scores = dict(zip(header[1:], map(float, line[1:]), strict=True))
+    assert max(scores, key=lambda name: scores[name]) == "Red" and sum(scores.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_table_holds_no_picture_twice(data: Path, red: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--csv", "ranks", str(red), str(red.parent)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "'red.jpg'" in err
