@@ -1,10 +1,12 @@
 """Fine-tuning against bare forward and backward passes on tensors in memory, in turns within one run.
 
     ./osprey bench train [--architecture resnet18] [--batch 32] [--rounds 4] [--steps 4] [--side 512] [--json]
+    ./osprey bench train --devices cpu,cuda
 
 `bare` is forward and backward alone: no pictures, no optimiser, no moving average. `fine-tune` is what a run does:
 small copies read and varied in threads, the step, the optimiser, the moving average. Also the seconds that a last layer
-takes on as many stored embeddings, and that the first reading of the pictures takes.
+takes on as many stored embeddings, and that the first reading of the pictures takes. With several devices the same
+config runs on each, and the fine-tunes' rates are set against the first one's.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import numpy as np
 import torch
 
 from bench.creatures import creature
+from classifier.errors import ModelError
 from training.contract import RunConfig
 from training.contract.manifest import TRAIN, ManifestHead, ManifestLabel, ManifestLine, head_text, line_text
 from training.learning.examples import Examples, gather
@@ -134,9 +137,27 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="steps of a round")
     parser.add_argument("--side", type=int, default=512, help="pixels of a drawn picture's side")
     parser.add_argument("--pictures", type=int, default=128)
+    parser.add_argument("--devices", default="auto", help="such as cpu,cuda: the same config on each (auto)")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    config = RunConfig(start="nothing", architecture=arguments.architecture, batch_size=arguments.batch)
+    try:
+        found = [measured(device, arguments) for device in arguments.devices.split(",")]
+    except ModelError as error:
+        parser.exit(1, f"{error}\n")
+    for one in found:
+        one["against first device"] = one["fine-tune"] / found[0]["fine-tune"]
+    if arguments.json:
+        sys.stdout.write(json.dumps(found[0] if len(found) == 1 else found) + "\n")
+    else:
+        sys.stdout.write("\n".join(map(_words, found)))
+        sys.stdout.write(f"last layer, 1,000 x 1,280   {head_seconds():8.2f} s\n")
+
+
+def measured(device: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """One device: rates of both ways, and what the first reading of the pictures took."""
+    config = RunConfig(
+        start="nothing", architecture=arguments.architecture, batch_size=arguments.batch, device=device.strip()
+    )
     with tempfile.TemporaryDirectory() as made, machine_of(config) as machine:
         folder = run_folder(Path(made), max(arguments.pictures, arguments.batch), arguments.side)
         data = gather(folder.manifest, Pictures.read(folder.pictures), config)
@@ -144,18 +165,17 @@ def main() -> None:
         ready = learner_of(Task(config, folder, machine, data, find_start(config), Stop()))
         reading = time.perf_counter() - begun
         found: dict[str, Any] = TrainBench(ready, config, arguments.steps).measure(arguments.rounds)
-        found |= {"architecture": config.architecture, "device": machine.words, "reading seconds": reading}
-    found["head seconds"] = head_seconds()
-    sys.stdout.write(json.dumps(found) + "\n" if arguments.json else _words(found))
+        return {**found, "architecture": config.architecture, "device": machine.words, "reading seconds": reading}
 
 
 def _words(found: dict[str, Any]) -> str:
+    again = found["against first device"]
     return (
         f"{found['architecture']}, {found['device']}\n"
         f"bare forward and backward   {found['bare']:8.1f} images/s\n"
-        f"fine-tune                   {found['fine-tune']:8.1f} images/s   {found['ratio']:.2f} of bare\n"
+        f"fine-tune                   {found['fine-tune']:8.1f} images/s   {found['ratio']:.2f} of bare"
+        f"{'' if again == 1 else f', {again:.2f} times the first device'}\n"
         f"first reading of pictures   {found['reading seconds']:8.1f} s\n"
-        f"last layer, 1,000 x 1,280   {found['head seconds']:8.2f} s\n"
     )
 
 
