@@ -11,6 +11,10 @@ const MOST = 400; // points a line is drawn with
 export class Curves {
   constructor(hasStages) {
     this.hasStages = hasStages;
+    this.forget();
+  }
+
+  forget() {
     this.points = [];
     this.shift = 0;
     this.last = 0;

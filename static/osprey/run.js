@@ -6,6 +6,7 @@ import { duration, number } from "./words.js";
 const page = data("run");
 const UNDER_WAY = ["waiting", "leased"];
 const MOST_LINES = 400;
+const REOPEN = 5000;
 const STATES = { waiting: "waiting", leased: "training", done: "done", failed: "failed", rejected: "rejected by its gate", cancelled: "cancelled" };
 const curves = new Curves(page.recipe === "two-stage");
 let run = page.standing;
@@ -115,9 +116,26 @@ function take(news) {
   if (UNDER_WAY.includes(before) && ["done", "rejected"].includes(run.state)) window.location.reload();
 }
 
-const source = new EventSource(page.events);
-source.addEventListener("news", (event) => take(JSON.parse(event.data)));
-source.addEventListener("end", () => source.close());
+let source = null;
+
+/** A stream that broke is opened again by the browser; one that was refused (a proxy whose site restarts) is not. */
+function follow() {
+  source = new EventSource(page.events);
+  source.addEventListener("news", (event) => take(JSON.parse(event.data)));
+  source.addEventListener("end", () => source.close());
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(followAnew, REOPEN);
+  });
+}
+
+/** All of it is told again. */
+function followAnew() {
+  curves.forget();
+  $("#log").replaceChildren();
+  follow();
+}
+
 addEventListener("pagehide", () => source.close());
+follow();
 drawStanding();
 drawCurves();

@@ -11,7 +11,7 @@ from tests.runs.conftest import Pond
 from webapp.predictions.models import Prediction
 from webapp.runs.folder import folder_of
 from webapp.runs.models import Run, RunEvent
-from webapp.runs.queue import startable
+from webapp.runs.queue import before, startable
 from webapp.versions.pipelines import make_pipeline
 
 
@@ -75,3 +75,9 @@ def test_a_run_that_was_to_train_now_trains_on(stand_in: Pond, when: str) -> Non
 def test_history_does_not_hold_a_quiet_run_up(stand_in: Pond) -> None:
     picture_waits(stand_in, purpose=Prediction.Purpose.HISTORY)
     assert stand_in.carry_out(stand_in.start(when="idle")).state == Run.State.DONE
+
+
+def test_a_run_that_was_taken_up_again_says_that_a_younger_one_is_under_way(pond: Pond) -> None:
+    older, younger, waits = pond.start(), pond.start(), pond.start()
+    Run.objects.filter(pk=younger.pk).update(state=Run.State.LEASED)
+    assert (before(older), before(waits)) == (1, 2)

@@ -13,17 +13,21 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.runs.conftest import Pond
+from tests.runs.conftest import PARTS, Pond
 from tests.runs.test_pages_and_rest import browser, caller
 from training.contract import Rates, Workload, estimate, estimate_values
+from training.learning.embeddings import known_digests
 from webapp.access.table import Scope
-from webapp.datasets.models import Snapshot
+from webapp.datasets.models import Snapshot, SnapshotEntry
 from webapp.errors import Conflict, Forbidden, Invalid
+from webapp.predictions.models import Embedding
 from webapp.runs import work_off as work_off_module
 from webapp.runs.candidates.trial_words import in_words
 from webapp.runs.candidates.trial_work import carry_out_trial
 from webapp.runs.candidates.trials import MEASURED_BEFORE, MOST_WAITING, start_trial
+from webapp.runs.candidates.workload import workload_of
 from webapp.runs.comparing import command
+from webapp.runs.folder import EMBEDDINGS, write_folder
 from webapp.runs.models import Trial
 from webapp.runs.process import device_lock
 from webapp.runs.start import start_run
@@ -75,6 +79,18 @@ def test_more_images_at_the_same_rates_take_longer(measured: Pond) -> None:
     more_epochs = ask(measured, recipe="fine-tune", snapshot=large, config={"epochs": 40}).result["seconds"]
     assert few < many / 50 and more_epochs > 1.9 * many
     assert ask(measured, recipe="fine-tune", config={"batch_size": 4}).state == Trial.State.WAITING
+
+
+@pytest.mark.parametrize("recipe", ["fine-tune", "two-stage", "sweep"])
+def test_what_is_stored_of_the_training_images_is_not_computed_again(measured: Pond, recipe: str) -> None:
+    trial = ask(measured, recipe=recipe)
+    assert workload_of(trial).missing == PARTS.count("train")
+    for image, part in zip(measured.images, PARTS, strict=True):
+        SnapshotEntry.objects.create(snapshot=measured.snapshot, image=image, part=part)
+        Embedding.objects.create(image=image, version=measured.version, space="colours", vector=b"\0\0")
+    assert workload_of(trial).missing == 0
+    folder = write_folder(measured.start(recipe=recipe))
+    assert known_digests(folder / EMBEDDINGS) >= {image.file.sha256 for image in measured.images[:3]}
 
 
 def test_a_trial_waits_for_the_device(measured: Pond) -> None:

@@ -24,8 +24,6 @@ CONFIG, MANIFEST, PICTURES, EMBEDDINGS = "config.yaml", "manifest.jsonl.gz", "pi
 PROGRESS, ENDED, MODEL = "progress.jsonl", "ended.json", "model"
 CHECKPOINT, CACHE, VARIANTS = "checkpoint", "cache", "variants"
 OF_USE_WHILE_IT_LEARNS = (CHECKPOINT, CACHE, MODEL, VARIANTS, EMBEDDINGS, ".model-making", "first-stage", "sweep")
-ON_EMBEDDINGS = ("head", "sweep")
-"""Recipes that read what the start sees in each image."""
 
 
 def folder_of(run: Run) -> Path:
@@ -49,7 +47,7 @@ def write_folder(run: Run, folder: Path | None = None) -> Path:
     _write(folder / PICTURES, json.dumps(pictures_of(run.project_id)))
     from webapp.runs.stored_vectors import write_embeddings  # numpy, which the web process does without
 
-    if run.start_version is not None and run.recipe in ON_EMBEDDINGS and not (folder / EMBEDDINGS).exists():
+    if run.start_version is not None and not (folder / EMBEDDINGS).exists():
         write_embeddings(run.snapshot, run.start_version, folder / EMBEDDINGS)
     (folder / ENDED).unlink(missing_ok=True)
     return folder
@@ -98,6 +96,7 @@ def link(source: Path, target: Path) -> None:
     except OSError:
         shutil.copyfile(source, beside)
     beside.replace(target)
+    beside.unlink(missing_ok=True)  # two names of one file are not renamed over each other: it stays
 
 
 def _write(path: Path, text: str) -> None:

@@ -33,11 +33,14 @@ def recognition_waits() -> bool:
 
 
 def before(run: Run) -> int:
-    """How many other runs of this site come first; one that waits for the night holds nobody up by day."""
-    earlier = Run.objects.filter(state__in=leases.UNDER_WAY, pk__lt=run.pk)
+    """How many other runs of this site come first: those under way, whichever was started first, and older ones.
+
+    One that waits for the night holds nobody up by day.
+    """
+    older = Run.objects.filter(state=Run.State.WAITING, pk__lt=run.pk)
     if run.not_before is None:
-        earlier = earlier.exclude(state=Run.State.WAITING, not_before__gt=Now())
-    return earlier.count()
+        older = older.exclude(not_before__gt=Now())
+    return older.count() + Run.objects.filter(state=Run.State.LEASED).exclude(pk=run.pk).count()
 
 
 def tonight(zone: str) -> datetime | None:

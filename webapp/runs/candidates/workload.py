@@ -53,14 +53,13 @@ def _config(trial: Trial) -> RunConfig:
 
 
 def _missing(trial: Trial, parts: Mapping[str, int]) -> int:
-    """Images whose embedding has to be computed; only recipe head is given the stored ones."""
+    """Images whose embedding has to be computed: recipe head reads those of two parts, the others of one."""
     version = trial.start_version
     if version is None:
         return 0
-    if trial.recipe != "head":
-        return parts.get(TRAIN, 0)
-    wanted = parts.get(TRAIN, 0) + parts.get(VALIDATION, 0)
-    entries = SnapshotEntry.objects.filter(snapshot=trial.snapshot, part__in=(TRAIN, VALIDATION))
+    read = (TRAIN, VALIDATION) if trial.recipe == "head" else (TRAIN,)
+    wanted = sum(parts.get(part, 0) for part in read)
+    entries = SnapshotEntry.objects.filter(snapshot=trial.snapshot, part__in=read)
     stored = Embedding.objects.filter(space=_space(version), region=None, image__in=entries.values("image"))
     return max(0, wanted - stored.count())
 
