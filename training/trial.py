@@ -52,6 +52,8 @@ _SAID = (AugmentationError, ClassifierError, ConfigError, LabelsError, ManifestE
 _FIRST_IMAGES, _MOST_IMAGES = 8, 160
 _COPY_SECONDS, _LEARN_SECONDS, _STEP_SECONDS = 4.0, 6.0, 3.0
 _MOST_STEPS = 16
+_LEAST_BATCH, _SLOW_PAIR = 8, 8.0
+"""A step has costs of its own, so that a smaller batch tells too little of a whole one; seconds where 2 have to do."""
 _PROVEN = 8
 
 
@@ -176,8 +178,10 @@ def _learning(tried: _Tried, few: Examples, machine: Machine, start: Start) -> t
     made = learner_of(Task(config, tried.folder, machine, data, start, Stop()))
     batches = iter(made.loader.epoch(0))
     made.learner.step(next(batches), 0)
-    probe = _timed(lambda: float(made.learner.step(next(batches), 1))) / 2
-    batch = max(2, min(tried.config.batch_size, len(few) // 2, int(_STEP_SECONDS / max(probe, 1e-4))))
+    probe = _timed(lambda: float(made.learner.step(next(batches), 1)))
+    least = _LEAST_BATCH if probe < _SLOW_PAIR else 2
+    wanted = max(least, int(_STEP_SECONDS / max(probe / 2, 1e-4)))
+    batch = max(2, min(tried.config.batch_size, len(few) // 2, wanted))
     loader = replace(made.loader, config=replace(config, batch_size=batch))
     times = _steps(made.learner, loader)
     inputs = np.asarray(made.validation.pixels)
@@ -185,9 +189,20 @@ def _learning(tried: _Tried, few: Examples, machine: Machine, start: Start) -> t
     if len(inputs):
         made.learner.predict(inputs[:2])
         watch = _timed(lambda: made.learner.predict(inputs)) / len(inputs)
-    learn = statistics.fmean(times) / batch
+    learn = an_image(probe, statistics.fmean(times), batch, tried.config.batch_size)
     spread = statistics.stdev(times) / statistics.fmean(times) if len(times) > 2 else 0.3
     return prepare, learn, watch, spread
+
+
+def an_image(pair: float, step: float, batch: int, whole: int) -> float:
+    """Seconds an image in steps of `whole` images, where one of 2 takes `pair` seconds and one of `batch` takes `step`.
+
+    What a step costs whatever its size is at most half of what was measured: a pair may have been slow by chance.
+    """
+    if not 2 < batch < whole:
+        return step / batch
+    one = min(step / batch, max(0.5 * step / batch, (step - pair) / (batch - 2)))
+    return one + (step - batch * one) / whole
 
 
 def _steps(learner: Learner, loader: Loader) -> list[float]:

@@ -12,6 +12,7 @@ import pytest
 from tests.training.conftest import TINY_WORDS
 from training.__main__ import main
 from training.contract import Rates, Workload, estimate, read_rates
+from training.trial import an_image
 
 RATES = Rates("CPU", begin=2.0, copy=0.01, prepare=0.02, embed=0.03, learn=0.1, watch=0.04, solve=0.5, spread=0.05)
 TUNE = Workload("fine-tune", train=1000, validation=100, test=100, missing=0, epochs=10)
@@ -44,6 +45,16 @@ def test_a_sweep_ends_at_its_time() -> None:
 def test_an_unsteady_machine_gets_a_wider_answer() -> None:
     steady, unsteady = estimate(RATES, TUNE), estimate(replace(RATES, spread=0.4), TUNE)
     assert unsteady.high - unsteady.low > 1.5 * (steady.high - steady.low)
+
+
+def test_a_small_step_tells_what_an_image_costs_in_a_whole_one() -> None:
+    def step(images: int) -> float:
+        return 0.4 + 0.1 * images
+
+    assert an_image(step(2), step(8), 8, 32) == pytest.approx(step(32) / 32)
+    assert an_image(step(2), step(32), 32, 32) == pytest.approx(step(32) / 32)
+    assert an_image(9.0, step(8), 8, 32) >= step(8) / 8 / 2, "a pair that was slow by chance is not believed"
+    assert an_image(0.0, step(8), 8, 32) == pytest.approx(step(8) / 8)
 
 
 def test_a_trial_measures_real_steps_and_leaves_no_trace(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
