@@ -14,7 +14,8 @@ from tests.runs.reef import NO_RED, Reef, a_pair
 from training.contract import TEST
 from webapp.access.actors import SYSTEM
 from webapp.access.models import User
-from webapp.pages.comparison_parts import difference_row, matrices, scale_of
+from webapp.pages.comparison_parts import difference_row, scale_of
+from webapp.pages.matrices import matrices
 from webapp.pages.templatetags.comparing import whisker_axis
 from webapp.runs.comparing.compare import carry_out_comparison, start_comparison
 from webapp.runs.models import Comparison, Run

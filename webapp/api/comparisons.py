@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,9 +18,10 @@ from webapp.api.lookup import version_for
 from webapp.api.paging import PageQuery, page, with_query
 from webapp.api.runs import chosen_snapshot
 from webapp.api.shapes import comparisons as shapes
+from webapp.api.tables import csv_answer
 from webapp.api.views import View, address, read_body, read_query, shown
 from webapp.datasets.snapshots import snapshot_by_uid
-from webapp.errors import Invalid
+from webapp.errors import Invalid, NotFound
 from webapp.leases import UNDER_WAY
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
@@ -26,8 +29,10 @@ from webapp.runs.comparing import find
 from webapp.runs.comparing.choose import default_pair
 from webapp.runs.comparing.compare import start_comparison, stop_comparison
 from webapp.runs.comparing.evaluate import start_evaluation
+from webapp.runs.comparing.evaluated_images import Wanted, evaluated_images
 from webapp.runs.comparing.gallery import Chosen, Gallery, Shown, gallery
 from webapp.runs.models import Comparison
+from webapp.runs.report_tables import report_table
 from webapp.versions.models import Version
 
 
@@ -55,6 +60,50 @@ class OneEvaluation(View):
     @describe("evaluations.read", "How far an evaluation is, and its report", answers=shapes.EvaluationDetail)
     def get(self, request: Request, pk: int) -> Response:
         return Response(shown(shapes.EvaluationDetail, find.evaluation_by_id(self.actor, pk)))
+
+
+class EvaluationImages(View):
+    @describe(
+        "evaluations.images",
+        "Images of an evaluation: all, the mistakes, or those of a cell of its matrix",
+        description="The surest mistakes first. Images that were withdrawn since are left out.",
+        query=[shapes.ToldQuery],
+        answers=shapes.ToldPageShape,
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        row = find.evaluation_by_id(self.actor, pk)
+        asked = read_query(shapes.ToldQuery, request)
+        wanted = Wanted(asked["truth"], asked["answer"], asked["wrong"])
+        found = evaluated_images(row, wanted, cursor=asked["cursor"], limit=asked["limit"])
+        keys = {key for one in found.images for key in (one.truth, one.answer)}
+        names = find.names_of(row.snapshot.project, keys, [row.version])
+        after = None if found.next is None else with_query(request, cursor=str(found.next))
+        results = [
+            {
+                "image": one.image.pk,
+                "path": one.image.path,
+                "truth": {"key": one.truth, "name": names[one.truth]},
+                "answer": {"key": one.answer, "name": names[one.answer], "score": one.score},
+                "thumbnail": address(request, "api-image-thumbnail", one.image.pk, 256),
+            }
+            for one in found.images
+        ]
+        return Response({"results": results, "total": found.total, "next": after})
+
+
+class EvaluationTable(View):
+    @describe(
+        "evaluations.table",
+        "A report as a table: its figures, its labels, or its matrix",
+        query=[shapes.TableQuery],
+        answers={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        row = find.evaluation_by_id(self.actor, pk)
+        of = read_query(shapes.TableQuery, request)["of"]
+        if not row.report:
+            raise NotFound(f"This evaluation is {row.get_state_display()}: it has no report.")
+        return csv_answer(report_table(row.report, of), f"{of}-{row.version_id}-{row.part}.csv")
 
 
 class Comparisons(View):

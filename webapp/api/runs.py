@@ -22,8 +22,9 @@ from webapp.api.lane import in_lane
 from webapp.api.paging import PageQuery, page
 from webapp.api.problems import plain
 from webapp.api.shapes import runs as shapes
+from webapp.api.tables import csv_answer
 from webapp.api.throttles import check
-from webapp.api.views import View, address, read_body, shown
+from webapp.api.views import View, address, read_body, read_query, shown
 from webapp.datasets.freeze import newest_snapshot
 from webapp.datasets.models import Snapshot
 from webapp.datasets.snapshots import snapshot_by_uid
@@ -32,9 +33,10 @@ from webapp.leases import UNDER_WAY
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 from webapp.runs.cancel import cancel_run, resume_run
-from webapp.runs.find import events_after, report_of, run_by_uid, runs_of
+from webapp.runs.find import evaluation_of, events_after, run_by_uid, runs_of
 from webapp.runs.models import Run
 from webapp.runs.queue import before
+from webapp.runs.report_tables import curve_table, curves_of
 from webapp.runs.start import start_run
 from webapp.versions.models import Version
 
@@ -87,6 +89,20 @@ class RunLog(View):
         return HttpResponse(run.log, content_type="text/plain; charset=utf-8")
 
 
+class RunCurves(View):
+    @describe(
+        "runs.curves",
+        "What was said at the end of each epoch",
+        query=[shapes.CurvesQuery],
+        answers={200: shapes.CurvePoint(many=True), (200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, uid: UUID) -> HttpResponse:
+        run = run_by_uid(self.actor, uid)
+        if read_query(shapes.CurvesQuery, request)["format"] == "csv":
+            return csv_answer(curve_table(run), f"curves-{run.pk}.csv")
+        return Response(curves_of(run))
+
+
 class CancelRun(View):
     @describe("runs.cancel", "End a run; its checkpoint stays for some days", answers=shapes.RunDetail)
     def post(self, request: Request, uid: UUID) -> Response:
@@ -117,7 +133,9 @@ def chosen_version(pk: int | None) -> Version | None:
 
 
 def detail(run: Run) -> dict[str, Any]:
-    told = {"before": before(run) if run.state == Run.State.WAITING else 0, "report": report_of(run)}
+    row = evaluation_of(run)
+    found = {"evaluation": row.pk, "report": row.report} if row is not None else {"evaluation": None, "report": None}
+    told = {"before": before(run) if run.state == Run.State.WAITING else 0, **found}
     return {**shown(shapes.RunShape, run), "seed": run.seed, "config": run.config, **told}
 
 

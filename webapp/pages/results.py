@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from webapp.access.actors import Actor
 from webapp.access.table import Action
-from webapp.api.verified import csv_answer
+from webapp.api.tables import csv_answer
 from webapp.datasets import results as reporting
 from webapp.datasets.results import GROUPS, ResultRow
 from webapp.pages.answering import page
@@ -48,7 +48,8 @@ def results(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
 def results_csv(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
     project = project_by_slug(actor, slug, Action.VIEW_IMAGES)
     by = request.GET.get("by", "visit")
-    return csv_answer(reporting.results(project, by=by), f"{project.slug}-results-by-{by}.csv")
+    table = reporting.HEADING, reporting.table(reporting.results(project, by=by))
+    return csv_answer(table, f"{project.slug}-results-by-{by}.csv")
 
 
 def _linked(project: Project, by: str, row: ResultRow) -> tuple[ResultRow, str]:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
-from training.contract import TEST, TRAIN, VALIDATION, is_share, value_words
+from training.contract import TEST, TRAIN, VALIDATION
 from webapp.access.actors import Actor
 from webapp.access.require import allowed
 from webapp.access.table import Action
@@ -21,14 +21,15 @@ from webapp.errors import Invalid, NotFound, OspreyError
 from webapp.leases import UNDER_WAY
 from webapp.pages.answering import attempt, page
 from webapp.pages.plans import gate_words, plans_context
+from webapp.pages.report_parts import figures, report_parts
 from webapp.pages.versions import versions_for
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 from webapp.runs.cancel import RESUMABLE, cancel_run, resume_run
 from webapp.runs.candidates.trial_words import in_words
 from webapp.runs.candidates.trials import known_estimate
-from webapp.runs.find import last_of_kind, report_of, run_by_uid, runs_of
-from webapp.runs.models import Run
+from webapp.runs.find import evaluation_of, last_of_kind, run_by_uid, runs_of
+from webapp.runs.models import Evaluation, Run
 from webapp.runs.start import default_start, start_run, starter_for
 from webapp.versions.activate import active_pipeline
 from webapp.versions.models import Version
@@ -50,12 +51,6 @@ WHEN_WORDS = {
     "now": "as soon as the device is free",
     "tonight": "tonight, from 20:00",
     "idle": "when idle: it gives way while pictures wait",
-}
-METRICS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "log_loss": "log-loss",
 }
 
 
@@ -109,13 +104,15 @@ def run(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpRespons
     row = _run(actor, slug, uid)
     now = active_pipeline(row.project)
     may_train = allowed(actor, Action.TRAIN, row.project)
+    evaluated = evaluation_of(row)
     context = {
         "project": row.project,
         "run": row,
         "recipe": recipe_name(row),
         "when": WHEN_WORDS.get(row.when, row.when),
         "parts": parts_words(row),
-        "report": _figures(report_of(row)),
+        "report": _outcome(evaluated),
+        "told": report_parts(evaluated, request.GET.get("matrix", "")) if evaluated is not None else None,
         "now": now,
         "is_in_use": row.version is not None and now is not None and row.version in versions_of(now),
         "is_under_way": row.state in UNDER_WAY,
@@ -189,17 +186,13 @@ def _took(project: Project, recipe: str) -> str:
     return f"The last one took {took} for {images:,} training images."
 
 
-def _figures(report: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The report's main figures with their intervals, in percent where they are shares."""
-    if not report:
+def _outcome(row: Evaluation | None) -> dict[str, Any] | None:
+    """What the report says in short, and what was tried on the way to it."""
+    if row is None:
         return None
-    figures = []
-    for name, words in METRICS.items():
-        measured = report.get("metrics", {}).get(name)
-        if measured is not None and measured.get("value") is not None:
-            figures.append((words, _shown(name, measured["value"]), _interval(name, measured.get("interval"))))
+    report = row.report
     return {
-        "figures": figures,
+        "figures": figures(report),
         "images": report["images"],
         "groups": report["groups"],
         "part": report["part"],
@@ -217,14 +210,6 @@ def _trial(one: dict[str, Any]) -> dict[str, Any]:
 
 def _variant(one: dict[str, Any]) -> dict[str, Any]:
     return {**one, "megabytes": one["bytes"] / 1_000_000}
-
-
-def _shown(name: str, value: float) -> str:
-    return value_words(value, share=is_share(name))
-
-
-def _interval(name: str, interval: list[float] | None) -> str:
-    return f"{_shown(name, interval[0])} to {_shown(name, interval[1])}" if interval else ""
 
 
 def _run(actor: Actor, slug: str, uid: UUID, action: Action = Action.VIEW_RUNS) -> Run:

@@ -42,13 +42,18 @@ def events_after(run_id: int, number: int) -> list[dict[str, Any]]:
     ]
 
 
-def report_of(run: Run) -> dict[str, Any] | None:
-    """The report of its version on the test part of its snapshot; without one, on the part it was watched on."""
+def evaluation_of(run: Run) -> Evaluation | None:
+    """That of its version on the test part of its snapshot; without one, on the part it was watched on."""
     if run.version_id is None:
         return None
     rows = Evaluation.objects.filter(version=run.version_id, snapshot=run.snapshot_id)
-    found = {row.part: row.report for row in rows}
+    found = {row.part: row for row in rows.select_related("version", "snapshot__project") if row.report}
     return found.get(TEST) or found.get(VALIDATION)
+
+
+def report_of(run: Run) -> dict[str, Any] | None:
+    row = evaluation_of(run)
+    return None if row is None else dict(row.report)
 
 
 def last_of_kind(project: Project, recipe: str) -> Run | None:

@@ -9,6 +9,7 @@ from rest_framework import serializers as s
 from training.contract import PARTS, TEST
 from webapp.runs.comparing.gallery import ALL, KINDS, LIMIT, LONGEST, SIDES, B
 from webapp.runs.models import Comparison, Evaluation
+from webapp.runs.report_tables import LABELS, TABLES
 
 VERDICTS = ("better", "worse", "no evidence", "too few groups")
 
@@ -131,6 +132,18 @@ class GalleryQuery(s.Serializer[Any]):
         return {**super().get_fields(), "class": s.CharField(required=False, default="", help_text=words)}
 
 
+class ToldQuery(s.Serializer[Any]):
+    truth = s.CharField(required=False, default="", help_text="A label key")
+    answer = s.CharField(required=False, default="", help_text="A label key; `-` for none")
+    wrong = s.BooleanField(required=False, default=False, help_text="Only those that were answered wrongly")
+    cursor = s.IntegerField(required=False, default=0, min_value=0, help_text="From `next` of the page before")
+    limit = s.IntegerField(required=False, default=LIMIT, min_value=1, max_value=LONGEST)
+
+
+class TableQuery(s.Serializer[Any]):
+    of = s.ChoiceField(choices=TABLES, required=False, default=LABELS, help_text="One line for each of these")
+
+
 class AnswerShape(s.Serializer[Any]):
     key = s.CharField(allow_blank=True)
     name = s.CharField()
@@ -150,6 +163,20 @@ class GalleryImageShape(s.Serializer[Any]):
     a = AnswerShape()
     b = AnswerShape()
     thumbnail = s.URLField()
+
+
+class ToldShape(s.Serializer[Any]):
+    image = s.IntegerField()
+    path = s.CharField(allow_blank=True)
+    truth = NamedShape()
+    answer = AnswerShape()
+    thumbnail = s.URLField()
+
+
+class ToldPageShape(s.Serializer[Any]):
+    results = ToldShape(many=True)
+    total = s.IntegerField()
+    next = s.URLField(allow_null=True)
 
 
 class GalleryPageShape(s.Serializer[Any]):

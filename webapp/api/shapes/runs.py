@@ -37,7 +37,24 @@ class RunDetail(RunShape):
     before = s.IntegerField(help_text="Runs of this site that come first")
     seed = s.IntegerField()
     config = s.DictField(help_text="The settings that were asked for; the others have their defaults")
+    evaluation = s.IntegerField(allow_null=True, help_text="That of `report`: its images and tables are there")
     report = s.DictField(allow_null=True, help_text="Of its version, on the test part")
+
+
+class CurvesQuery(s.Serializer[Any]):
+    format = s.ChoiceField(choices=["json", "csv"], required=False, default="json")
+
+
+class CurvePoint(s.Serializer[Any]):
+    stage = s.IntegerField(help_text="2: the second one of recipe two-stage")
+    epoch = s.IntegerField(help_text="Recipe head: a strength of weight decay; sweep: a trial")
+    learning_rate = s.FloatField(required=False)
+    train_loss = s.FloatField(required=False)
+    validation_loss = s.FloatField(required=False)
+    accuracy = s.FloatField(required=False)
+    balanced_accuracy = s.FloatField(required=False)
+    macro_f1 = s.FloatField(required=False)
+    best = s.BooleanField()
 
 
 class NewRun(s.Serializer[Any]):

@@ -78,7 +78,8 @@ def reliability(side: Mapping[str, Any]) -> SafeString:
         _dots(after),
     ]
     diagonal = format_html('<path class="chart-diagonal" d="M{} {}L{} {}"/>', _x(0), _y(0), _x(1), _y(1))
-    return _chart(f"Version {side['name']}. {said}", [diagonal, *lines], "how sure it says it is", "how often right")
+    whose = f"Version {side['name']}. " if side["name"] else ""
+    return _chart(f"{whose}{said}", [diagonal, *lines], "how sure it says it is", "how often right")
 
 
 @register.simple_tag
@@ -88,10 +89,11 @@ def reject_chart(sides: Sequence[Mapping[str, Any]]) -> SafeString:
     most = max((point["wrong"] for curve in curves for point in curve), default=0.0)
     top = _round_up(most)
     lines = [
-        _line(curve, "kept", "wrong", f"chart-line is-{side['name'].lower()}", top=top, width=WIDE)
+        _line(curve, "kept", "wrong", f"chart-line is-{(side['name'] or 'B').lower()}", top=top, width=WIDE)
         for side, curve in zip(sides, curves, strict=True)
     ]
-    words = "Share of kept answers that are wrong, by the share that is kept, for both versions"
+    both = ", for both versions" if len(sides) > 1 else ""
+    words = f"Share of kept answers that are wrong, by the share that is kept{both}"
     return _chart(words, lines, "share of answers kept", "of these wrong", top=top, width=WIDE)
 
 
