@@ -172,7 +172,8 @@ def make_coco(
     def numbered(number: int) -> int | str:
         return f"image-{number}" if text_ids else number
 
-    listed, annotations = [], []
+    listed: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number in range(1, images + 1):
         name = f"images/IMG_{number:05d}.jpg"
         put(folder / name, picture(start + number))
@@ -296,7 +297,8 @@ _VOC_OBJECT = """<object><name>{label}</name><pose>Left</pose><truncated>{trunca
 
 def make_voc(folder: Path, *, images: int = 12, start: int = 0) -> Made:
     """`Annotations/`, `JPEGImages/` and `ImageSets/Main/`; corners are 1-based and inclusive."""
-    boxes, labels, parts = 0, [], {"train": [], "val": []}
+    boxes, labels = 0, []
+    parts: dict[str, list[str]] = {"train": [], "val": []}
     for number in range(1, images + 1):
         name = f"2008_{number:06d}"
         put(folder / "JPEGImages" / f"{name}.jpg", picture(start + number))
@@ -393,7 +395,18 @@ def make_camtrapdp(folder: Path, *, images: int = 12, start: int = 0) -> Made:
         deployment = f"dep{event % 2}"
         media.append((f"m{number}", deployment, "activityDetection", at, path, "true", Path(path).name, "image/jpeg"))
         if event % 2 == 0:
-            body = ("Vulpes vulpes", 1, "adult", "female", "foraging", f"fox-{event % 3}", 0.25, 0.25, 0.5, 0.5)
+            body: tuple[object, ...] = (
+                "Vulpes vulpes",
+                1,
+                "adult",
+                "female",
+                "foraging",
+                f"fox-{event % 3}",
+                0.25,
+                0.25,
+                0.5,
+                0.5,
+            )
             ends = (f"m{number}", f"e{event}", at, at, "media", "animal")
             observations.append((f"o{number}", deployment, *ends, *body, "human", "Ann"))
         elif frame == 2:

@@ -13,14 +13,19 @@ _POLYGON = 7  # a class and at least three corners
 _LONGEST_LINE = 1 << 16
 
 
-def record_of(pictures: Pictures, path: str, part: str, classes: Sequence[str]) -> ImageRecord:
-    """An image with the boxes of its label file; an empty file says that there is nothing, no file says nothing."""
+def record_of(
+    pictures: Pictures, path: str, part: str, classes: Sequence[str], *, with_points: bool = False
+) -> ImageRecord:
+    """An image with the boxes of its label file; an empty file says that there is nothing, no file says nothing.
+
+    `with_points`: keypoints follow each box, so that many numbers are no outline.
+    """
     found = pictures.find(path)
     labels = next((file for file in label_files(pictures.root, found.path) if file.is_file()), None)
     if labels is None:
         return ImageRecord(found.path, found.file, part, problem=found.problem)
     annotations, problems, is_whole = [], [found.problem] if found.problem else [], True
-    for line, number, box, problem in _rows(labels):
+    for line, number, box, problem in _rows(labels, with_points):
         if number is None or number >= len(classes):
             is_whole = False
             problem = problem or f"class {number}, but there are only {len(classes)} names"
@@ -46,14 +51,14 @@ def label_files(root: Path, image: str) -> Iterator[Path]:
     yield root / stem
 
 
-def _rows(file: Path) -> Iterator[tuple[int, int | None, Box | None, str]]:
+def _rows(file: Path, with_points: bool) -> Iterator[tuple[int, int | None, Box | None, str]]:
     """Line, class and box, and what is wrong with either."""
     with file.open(encoding="utf-8", errors="replace") as text:
         for line, content in enumerate(iter(lambda: text.readline(_LONGEST_LINE), ""), start=1):
             cells = content.split()
             if not cells:
                 continue
-            sides = cells[1:]
+            sides = cells[1:5] if with_points else cells[1:]
             try:
                 number = int(finite(cells[0]))
             except ValueError as error:

@@ -12,7 +12,8 @@ from typing import Any
 
 from webapp.datasets.formats.camtrap_events import Events
 from webapp.datasets.formats.cells import Row, Table, open_table
-from webapp.datasets.formats.paths import Pictures, pictures_for
+from webapp.datasets.formats.faults import Faults
+from webapp.datasets.formats.paths import Found, Pictures, pictures_for
 from webapp.datasets.formats.reading import ReadSource
 from webapp.datasets.formats.records import (
     AnnotationRecord,
@@ -53,18 +54,20 @@ def open_package(root: Path, options: Mapping[str, Any]) -> Source:
     known_options(options, "images")
     file = root if root.is_file() else root / "datapackage.json"
     package = _package(file)
-    sites, visits, by_id = _deployments(package)
+    sites, visits, by_id, zoneless = _deployments(package)
     spool, events = Spool(), Events()
+    media = Faults(package.tables["media"].file, "line", "cannot be read whole")
     for row in _rows(package, "media"):
-        _keep_medium(package, row, by_id, spool)
+        _keep_medium(package, row, by_id, spool, media)
     seen: dict[str, LabelRecord] = {}
+    observations = Faults(package.tables["observations"].file, "line", "cannot be read")
     for row in _rows(package, "observations"):
-        _keep_observation(package, row, spool, events, seen)
+        _keep_observation(row, package.names, spool, events, seen, observations)
     spool.finish()
     events.finish()
     if not spool.count():
         raise SourceError(f"{package.tables['media'].file} lists no media.")
-    names = (body["path"] for _, body, _ in spool.images())
+    names = (body["name"] or body["path"] for _, body, _ in spool.images())
     pictures = pictures_for(file.parent, names, images=str(options.get("images") or ""), bases=("media", "images"))
     content = package.content
     head = Head(
@@ -75,7 +78,12 @@ def open_package(root: Path, options: Mapping[str, Any]) -> Source:
         labels=tuple({label.name: label for label in (*package.names.values(), *seen.values())}.values()),
         sites=tuple(sites.values()),
         visits=tuple(visits),
-        notices=tuple(notice for table in package.tables.values() for notice in table.notices),
+        notices=(
+            *(notice for table in package.tables.values() for notice in table.notices),
+            *zoneless,
+            *media.told(),
+            *observations.told(),
+        ),
     )
     return ReadSource(head, lambda _measure: _read(spool, events, pictures))
 
@@ -95,14 +103,28 @@ def _package(file: Path) -> _Package:
     tables = {}
     for resource in content["resources"]:
         if isinstance(resource, dict) and resource.get("name") in TABLES:
-            found = inside.find(str(resource.get("path") or ""))
-            if found.file is None:
-                raise SourceError(f"{file}: the table {resource['name']}: {found.problem}")
-            tables[str(resource["name"])] = open_table(found.file)
+            tables[str(resource["name"])] = _table(file, inside, resource)
     if missing := [name for name in TABLES if name not in tables]:
         raise SourceError(f"{file} lacks the table {', '.join(missing)}.")
     taxa = content.get("taxonomic") or ()
     return _Package(file.parent, content, tables, {key: label for one in taxa for key, label in _taxon(one)})
+
+
+def _table(file: Path, inside: Pictures, resource: Mapping[str, Any]) -> Table:
+    name, path = resource["name"], resource.get("path") or ""
+    if isinstance(path, list):
+        if len(path) > 1:
+            raise SourceError(f"{file}: the table {name} is in {len(path)} files. Put them together into one.")
+        path = path[0] if path else ""
+    if "://" in str(path):
+        raise SourceError(f"{file}: the table {name} is at {path}. Fetch the tables, put them beside it and name them.")
+    found = inside.find(str(path))
+    if found.file is None:
+        raise SourceError(f"{file}: the table {name}: {found.problem}")
+    table = open_table(found.file)
+    if name == "deployments" and "deploymentStart" not in table.header and "start" in table.header:
+        raise SourceError(f"{file} is a Camtrap DP older than 1.0: its columns had other names. Export it as 1.0.")
+    return table
 
 
 def _taxon(taxon: Any) -> Iterator[tuple[str, LabelRecord]]:
@@ -134,8 +156,11 @@ def _needed(package: _Package, table: str, row: Row, column: str) -> str:
     raise _fault(package, table, row, f"{column} is empty, and it is required")
 
 
-def _deployments(package: _Package) -> tuple[dict[str, SiteRecord], list[VisitRecord], dict[str, tuple[str, str]]]:
-    """Sites by name, visits, and for each deployment its site and visit."""
+def _deployments(
+    package: _Package,
+) -> tuple[dict[str, SiteRecord], list[VisitRecord], dict[str, tuple[str, str]], list[str]]:
+    """Sites by name, visits, for each deployment its site and visit, and what could not be read."""
+    zoneless: list[str] = []
     sites: dict[str, SiteRecord] = {}
     visits: list[VisitRecord] = []
     by_id: dict[str, tuple[str, str]] = {}
@@ -147,7 +172,7 @@ def _deployments(package: _Package) -> tuple[dict[str, SiteRecord], list[VisitRe
             place = [finite(cells[name]) if cells.get(name) else None for name in ("latitude", "longitude")]
             near = cells.get("coordinateUncertainty")
             sites.setdefault(site, SiteRecord(site, place[0], place[1], whole(near) if near else None))
-            start, end = (_aware(cells.get(name, "")) for name in ("deploymentStart", "deploymentEnd"))
+            start, end = (_zoned(cells, name, zoneless) for name in ("deploymentStart", "deploymentEnd"))
         except ValueError as error:
             raise _fault(package, "deployments", row, error) from error
         visit = "" if NO_VISIT in cells.get("deploymentTags", "").split("|") else key
@@ -155,7 +180,18 @@ def _deployments(package: _Package) -> tuple[dict[str, SiteRecord], list[VisitRe
         device = cells.get("cameraID") or cells.get("cameraModel", "")
         if visit:
             visits.append(VisitRecord(visit, site, start, end, device, notes=cells.get("deploymentComments", "")))
-    return sites, visits, by_id
+    notices = (
+        [f"Deployment times without a zone are left out: {len(zoneless):,}, as {zoneless[0]}."] if zoneless else []
+    )
+    return sites, visits, by_id, notices
+
+
+def _zoned(cells: Mapping[str, str], name: str, zoneless: list[str]) -> datetime | None:
+    text = cells.get(name, "")
+    if text and datetime.fromisoformat(moment(text)).tzinfo is None:
+        zoneless.append(text)
+        return None
+    return _aware(text)
 
 
 def _aware(text: str) -> datetime | None:
@@ -167,26 +203,45 @@ def _aware(text: str) -> datetime | None:
     return found
 
 
-def _keep_medium(package: _Package, row: Row, by_id: Mapping[str, tuple[str, str]], spool: Spool) -> None:
-    key = _needed(package, "media", row, "mediaID")
-    deployment = _needed(package, "media", row, "deploymentID")
+def _keep_medium(
+    package: _Package, row: Row, by_id: Mapping[str, tuple[str, str]], spool: Spool, faults: Faults
+) -> None:
+    """A wrong time or deployment costs only that, and is told of with the picture."""
+    faults.next_entry()
+    path, name = row.cells.get("filePath", ""), row.cells.get("fileName", "")
+    key = row.cells.get("mediaID", "")
+    if not key or not path:
+        faults.note(f"{'filePath' if key else 'mediaID'} is empty, and it is required", row.line)
+        return
+    wrong = []
+    deployment, taken = row.cells.get("deploymentID", ""), ""
     if deployment not in by_id:
-        raise _fault(package, "media", row, f"there is no deployment {deployment}")
+        wrong.append(f"there is no deployment {deployment}" if deployment else "deploymentID is empty")
     try:
         taken = moment(row.cells.get("timestamp", ""))
     except ValueError:
-        raise _fault(package, "media", row, f"{row.cells['timestamp']!r} is no time") from None
-    path = _needed(package, "media", row, "filePath")
-    body = {"path": path, "taken": taken, "deployment": deployment, "place": by_id[deployment]}
+        wrong.append(f"{row.cells['timestamp']!r} is no time")
+    body = {"path": path, "taken": taken, "deployment": deployment, "place": by_id.get(deployment, ("", ""))}
+    body["name"] = name if "://" in path else ""
+    body["problem"] = " ".join(f"media.csv, {faults.note(one, row.line)}." for one in wrong)
     if not spool.add_image(key, body):
         raise _fault(package, "media", row, f"the mediaID {key} is there twice")
 
 
-def _keep_observation(package: _Package, row: Row, spool: Spool, events: Events, seen: dict[str, LabelRecord]) -> None:
+def _keep_observation(
+    row: Row,
+    names: Mapping[str, LabelRecord],
+    spool: Spool,
+    events: Events,
+    seen: dict[str, LabelRecord],
+    faults: Faults,
+) -> None:
     cells = row.cells
-    kind = _needed(package, "observations", row, "observationType")
+    faults.next_entry()
     try:
-        body = _observation(cells, kind, package.names, seen)
+        if not cells.get("observationType"):
+            raise ValueError("observationType is empty, and it is required")
+        body = _observation(cells, cells["observationType"], names, seen)
         if cells.get("mediaID"):
             spool.add_row(cells["mediaID"], body)
             return
@@ -195,7 +250,9 @@ def _keep_observation(package: _Package, row: Row, spool: Spool, events: Events,
             raise ValueError("an observation of an event needs eventStart and eventEnd")
         events.add(cells.get("deploymentID", ""), start, end, body)
     except ValueError as error:
-        raise _fault(package, "observations", row, error) from error
+        said = faults.note(str(error), row.line)
+        if cells.get("mediaID"):
+            spool.add_row(cells["mediaID"], {"fault": f"observations.csv, {said}."})
 
 
 def _observation(
@@ -229,8 +286,10 @@ def _observation(
 
 
 def _read(spool: Spool, events: Events, pictures: Pictures) -> Iterator[ImageRecord]:
-    for _, body, rows in spool.images():
-        found = pictures.find(body["path"])
+    for _, body, all_rows in spool.images():
+        found = _found(pictures, body)
+        rows = [row for row in all_rows if "fault" not in row]
+        problems = [found.problem, body["problem"], *(row["fault"] for row in all_rows if "fault" in row)]
         of_event = events.at(body["deployment"], body["taken"]) if body["taken"] else []
         said = [row for row in rows if not row["machine"]] or [row for row in of_event if not row["machine"]]
         site, visit = body["place"]
@@ -242,8 +301,17 @@ def _read(spool: Spool, events: Events, pictures: Pictures) -> Iterator[ImageRec
             detections=_detections([row for row in (*rows, *of_event) if row["machine"]]),
             sequence=next((row["event"] for row in (*rows, *of_event) if row["event"]), ""),
             labelled_by=next((row["by"] for row in said if row["by"]), ""),
-            problem=found.problem,
+            problem=" ".join(problem for problem in problems if problem),
         )
+
+
+def _found(pictures: Pictures, body: Mapping[str, Any]) -> Found:
+    """A picture that the package names by a web address may have been fetched: it is looked for by its file name."""
+    found = pictures.find(body["path"])
+    if found.file is None and body["name"]:
+        names = (body["name"], f"{body['deployment']}/{body['name']}")
+        return next((other for name in names if (other := pictures.find(name)).file is not None), found)
+    return found
 
 
 def _annotations(said: list[dict[str, Any]]) -> tuple[AnnotationRecord, ...] | None:

@@ -46,7 +46,7 @@ _GUESSES: Mapping[str, str] = {
     "label": "label species class category concept common_name commonname animal label_name true_label",
     "individual": "individual identity individual_id individualid whale_id animal_id",
     "part": "split part set subset fold_name dataset",
-    "site": "site location location_id locationid station camera_site site_id vessel boat locality",
+    "site": "site location location_id locationid station camera_site site_id placename vessel boat locality",
     "visit": "visit deployment deployment_id deploymentid trip encounter haul",
     "sequence": "sequence seq_id sequence_id burst event event_id eventid",
     "captured_at": "captured_at datetime date_time timestamp datetimeoriginal date_time_original taken_at capture_time",
@@ -54,7 +54,7 @@ _GUESSES: Mapping[str, str] = {
     "time": "time capture_time_only time_of_day",
     "latitude": "latitude lat decimallatitude decimal_latitude",
     "longitude": "longitude lon long lng decimallongitude decimal_longitude",
-    "count": "count individualcount individual_count n_animals number_of_animals",
+    "count": "count individualcount individual_count n_animals number_of_animals number_of_objects",
     "x": "x x0 x1_left xmin x_min bbox_x box_x left",
     "y": "y y0 ymin y_min bbox_y box_y top",
     "width": "width w bbox_width box_width bbox_w",
@@ -65,7 +65,7 @@ _GUESSES: Mapping[str, str] = {
     "image_width": "image_width img_width",
     "image_height": "image_height img_height",
     "verdict": "verdict",
-    "labelled_by": "labelled_by labeled_by observer annotator",
+    "labelled_by": "labelled_by labeled_by observer annotator identified_by",
     "how": "how",
     "sha256": "sha256 checksum",
     "scientific_name": "scientific_name scientificname latin_name",
@@ -77,6 +77,8 @@ _GUESSES: Mapping[str, str] = {
     "field:notes": "notes note comment comments",
 }
 _MEANING_OF_NAME = {name: meaning for meaning, names in _GUESSES.items() for name in names.split()}
+_TAXONOMY = frozenset({"class", "species"})
+"""Where a column `genus` stands beside them these are ranks, and an epithet alone is no label."""
 _WHALES = {"Image": "path", "Id": "individual"}
 _BY_X1 = {"x1": "x", "y1": "y", "x2": "x_max", "y2": "y_max"}
 _BY_X0 = {"x0": "x", "y0": "y", "x1": "x_max", "y1": "y_max"}
@@ -99,8 +101,10 @@ def suggest(header: Sequence[str]) -> dict[str, str]:
             break
     if {"theta", "viewpoint", "name"} <= set(names):  # MiewID: `name` is the animal's
         found[names["name"]] = "individual"
+    ranks = _TAXONOMY if {"genus", "species"} <= set(names) else frozenset()
+    ranks |= {"location"} if is_wildlife_insights(header) else frozenset()  # there it is the address of the file
     for column in header:
-        meaning = _guess(column)
+        meaning = "" if folded(column) in ranks else _guess(column)
         if meaning and column not in found and meaning not in found.values():
             found[column] = meaning
     return _preferring_paths(found, names)
@@ -125,6 +129,11 @@ def _preferring_paths(found: dict[str, str], names: Mapping[str, str]) -> dict[s
             kept = {column: meaning for column, meaning in found.items() if meaning != "path"}
             return {**kept, names[better]: "path"}
     return found
+
+
+def is_wildlife_insights(header: Sequence[str]) -> bool:
+    """The images of a download from Wildlife Insights."""
+    return {"wi_taxon_id", "filename", "deployment_id"} <= set(header)
 
 
 def is_whales(header: Sequence[str]) -> bool:

@@ -53,7 +53,7 @@ def _content(file: Path) -> dict[str, str]:
 
 
 def _required(pictures: Pictures, file: Path, name: str) -> Path:
-    found = pictures.find(name)
+    found = pictures.find_end(name)
     if found.file is None:
         raise SourceError(f"{file} needs {name}: {found.problem}")
     return found.file
@@ -65,5 +65,5 @@ def _read(pictures: Pictures, lists: list[tuple[str, Path]], classes: list[str])
     for part, listing in lists:
         with listing.open(encoding="utf-8", errors="replace") as text:
             for line in text:
-                if line.strip() and seen.add_image(pictures.find(line).path):
-                    yield record_of(pictures, line.strip(), part, classes)
+                if line.strip() and seen.add_image(path := pictures.find_end(line).path):
+                    yield record_of(pictures, path, part, classes)

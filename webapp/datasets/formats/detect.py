@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from webapp.datasets.formats.cells import open_table
 from webapp.datasets.formats.columns import suggest
 from webapp.datasets.formats.imagefolder import is_fisheries
 from webapp.datasets.formats.json_stream import json_kind
-from webapp.datasets.formats.paths import walk
+from webapp.datasets.formats.paths import folders_in, walk
 from webapp.datasets.formats.records import SourceError
+from webapp.datasets.formats.values import part_of
 
 _TABLES = {".csv", ".tsv"}
 _COCO = {"coco", "coco-ct"}
@@ -96,11 +97,15 @@ def _is_yolo(file: Path) -> bool:
 
 
 def _is_voc(root: Path) -> bool:
-    folders = [folder for folder in (root / "Annotations", root / "annotations", root) if folder.is_dir()]
-    for folder in folders:
-        for file in islice(folder.rglob("*.xml") if folder != root else folder.glob("*.xml"), 1):
-            with file.open("rb") as data:
-                return b"<annotation" in data.read(2000)
+    """XML in a folder of its own, beside the pictures, or beside those of each part."""
+    folders = [folder for folder in (root / "Annotations", root / "annotations") if folder.is_dir()]
+    beside = [root, *(root / name for name in folders_in(root) if part_of(name))]
+    found = chain.from_iterable(
+        [*(folder.rglob("*.xml") for folder in folders), *(one.glob("*.xml") for one in beside)]
+    )
+    for file in islice(found, 1):
+        with file.open("rb") as data:
+            return b"<annotation" in data.read(2000)
     return False
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webapp.datasets.formats.paths import Pictures, walk
+from webapp.datasets.formats.paths import Pictures, others_in, walk
 from webapp.datasets.formats.reading import ReadSource
 from webapp.datasets.formats.records import AnnotationRecord, Head, ImageRecord, SiteRecord, Source, SourceError
 from webapp.datasets.formats.values import is_empty_word, known_options, label_record, label_records, part_of
@@ -17,6 +18,8 @@ LAYOUTS = ("label", "site/label", "label/site", "site", "none")
 FISHERIES = ("ALB", "BET", "DOL", "LAG", "NoF", "OTHER", "SHARK", "YFT")
 _CAMERA = re.compile(r"^(DCIM|\d{3}[A-Za-z0-9_]{5})$")
 _PLACE = re.compile(r"\d|^(site|cam|camera|loc|location|station|plot|grid|trap|boat|vessel)\b", re.IGNORECASE)
+_OF_PICTURES = frozenset({"images", "image", "imgs", "img", "pictures", "photos", "media", "jpegimages"})
+_ENDINGS_TOLD = 6
 Folders = tuple[str, ...]
 
 
@@ -54,22 +57,34 @@ def open_folder(root: Path, options: Mapping[str, Any]) -> Source:
     if not folders:
         raise SourceError(f"There are no pictures in {root}.")
     layout = _layout(folders, str(options.get("folders", "")))
+    alone = {one[0] for one in folders if one} if not layout.skipped and not layout.parts else set()
+    if not options.get("folders") and len(alone) == 1 and (name := alone.pop()).casefold() in _OF_PICTURES:
+        notice = f"The only folder is called {name}, which is taken for no label. Say folders=label if it is one."
+        layout = Layout(1, False, layout.names, (*layout.notices, notice))
     said = [layout.meaning(one) for one in folders]
     head = Head(
         format="imagefolder",
         name=root.name,
         labels=label_records(label for _, label, _ in said),
         sites=tuple(SiteRecord(site) for site in dict.fromkeys(site for *_, site in said) if site),
-        notices=(*layout.notices, *_tables_beside(root)),
+        notices=(*layout.notices, *_not_read(root)),
     )
     return ReadSource(head, lambda _measure: _read(root, layout))
 
 
-def _tables_beside(root: Path) -> Iterator[str]:
-    """A table that nothing names pictures in is not read with the folders, and that is said."""
-    for path in sorted(root.iterdir()):
-        if path.suffix.lower() in (".csv", ".tsv") and path.is_file():
+def _not_read(root: Path) -> Iterator[str]:
+    """Tables and JSON that nothing names pictures in are not read with the folders, nor is what is no picture."""
+    for path in sorted([*root.iterdir(), *root.glob("annotations/*")]):
+        ending = path.suffix.lower()
+        if ending in (".csv", ".tsv") and path.is_file():
             yield f"{path.name} lies beside the folders and is not read: choose the format csv for it."
+        elif ending in (".json", ".xml", ".yaml") and path.is_file():
+            yield f"{path.relative_to(root).as_posix()} is of no format that is known here, and is not read."
+    others = Counter(others_in(root))
+    if others:
+        listed = ", ".join(f"{count:,} {name}" for name, count in others.most_common(_ENDINGS_TOLD))
+        more = ", …" if len(others) > _ENDINGS_TOLD else ""
+        yield f"What is no picture is left where it is: {listed}{more}."
 
 
 def _read(root: Path, layout: Layout) -> Iterator[ImageRecord]:

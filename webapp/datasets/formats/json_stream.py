@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import ijson
 
 from webapp.datasets.formats.records import SourceError
 
+_NO_NUMBER = re.compile(r"\b(NaN|Infinity)\b")
 _DECIDING = 3_000_000
 """Events looked at before a file that says nothing telling is given up."""
 
@@ -38,6 +40,8 @@ def _open(file: Path) -> Iterator[IO[bytes]]:
             yield data
     except (ijson.JSONError, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())[:160]
+        if _NO_NUMBER.search(said):
+            raise SourceError(f"{file} is no JSON, which has no NaN or Infinity: write null instead.") from error
         raise SourceError(f"{file} is no whole JSON file: {said}. Was it cut short while copying?") from error
 
 

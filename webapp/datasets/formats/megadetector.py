@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from webapp.datasets.formats.records import (
 )
 from webapp.datasets.formats.values import clipped, finite, known_options, label_record, moment, whole
 
+_ID = re.compile(r"^[0-9a-f]{8}-[0-9a-f-]{27}$")
 NEWEST = "1.6"
 _KNOWN = ("1.0", "1.1", "1.2", "1.3", "1.4", "1.5", NEWEST)
 
@@ -79,8 +81,10 @@ def _words(file: Path, key: str) -> dict[str, str]:
 
 
 def _class_record(name: str, taxonomy: str) -> LabelRecord:
+    """A taxonomy ends with genus and species; that of SpeciesNet begins with an id and ends with the common name."""
     levels = [level.strip() for level in taxonomy.split(";")]
-    species = " ".join(levels[-2:]).strip().capitalize() if len(levels) >= 7 and levels[-1] else ""
+    levels = levels[:-1] if _ID.match(levels[0]) else levels
+    species = " ".join(levels[-2:]).strip().capitalize() if len(levels) >= 6 and levels[-1] else ""
     return label_record(name, scientific_name=species)
 
 

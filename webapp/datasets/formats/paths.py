@@ -21,7 +21,11 @@ IMAGE_ENDINGS = frozenset(
 
 _DRIVE = re.compile(r"^[A-Za-z]:[/\\]")
 _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_PROBES = 20
+_OF_SYSTEMS = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+PROBES = 20
+"""So many names of a source decide from which folder they start."""
+MOST_BASES = 100
+"""Of the folders beside a source, so many are tried as that one."""
 
 
 def is_image(name: str) -> bool:
@@ -41,6 +45,20 @@ def walk(root: Path, under: str = "") -> Iterator[str]:
     for name, is_folder in listed:
         if is_folder and not name.startswith(".") and name != "__MACOSX":
             yield from walk(root, prefix + name)
+
+
+def others_in(root: Path) -> Iterator[str]:
+    """What `walk` leaves out below a folder, by its ending; links to folders too, for they are not entered."""
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in _OF_SYSTEMS:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from others_in(Path(entry.path))
+            elif entry.is_symlink() and entry.is_dir():
+                yield "links to folders"
+            elif not is_image(entry.name):
+                yield os.path.splitext(entry.name)[1].lower() or "without an ending"  # noqa: PTH122 (in bulk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,17 @@ class Pictures:
         if ".." in parts:
             return Found(plain, None, f"{plain} points out of the folder with '..' and is not read.")
         return self._however_spelled("/".join([*([self.base] if self.base else []), *parts]))
+
+    def find_end(self, name: str) -> Found:
+        """As `find`; where nothing is there, without the folders that lists of other tools put in front of names."""
+        found = self.find(name)
+        if found.file is not None:
+            return found
+        parts = [part for part in found.path.split("/") if part not in ("", ".")]
+        if ".." in parts or _ADDRESS.match(found.path):
+            return found
+        others = (self._checked("/".join(parts[start:])) for start in range(1, len(parts)))
+        return next((other for other in others if other.file is not None), found)
 
     def _however_spelled(self, path: str) -> Found:
         """Tables from a Mac or from Windows spell accents and endings otherwise than the disk does."""
@@ -147,9 +176,16 @@ def pictures_for(root: Path, names: Iterable[str], *, images: str = "", bases: I
             inner = os.path.relpath(real, real_root).replace(os.sep, "/")
             return Pictures(root, "" if inner == "." else inner)
         return Pictures(folder)
-    probes = [name for _, name in zip(range(_PROBES), names, strict=False)]
+    probes = [name for _, name in zip(range(PROBES), names, strict=False)]
     candidates = [Pictures(root, base) for base in dict.fromkeys(["", *bases]) if (root / base).is_dir()]
     return max(candidates, key=lambda one: sum(one.find(name).file is not None for name in probes))
+
+
+def folders_in(root: Path, under: str = "") -> list[str]:
+    """The folders in a folder of a source, as paths from its root."""
+    here = root / under
+    names = sorted(path.name for path in here.iterdir() if path.is_dir()) if here.is_dir() else []
+    return [f"{under}/{name}" if under else name for name in names if not name.startswith(".") and name != "__MACOSX"]
 
 
 def required_file(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from webapp.datasets.formats import columns
 from webapp.datasets.formats.cells import Row, Table, open_table
-from webapp.datasets.formats.paths import Pictures, pictures_for
+from webapp.datasets.formats.paths import MOST_BASES, Pictures, folders_in, pictures_for
 from webapp.datasets.formats.pixels import Frame, frame_of
 from webapp.datasets.formats.reading import ReadSource
 from webapp.datasets.formats.records import (
@@ -40,8 +40,6 @@ from webapp.datasets.formats.values import (
 UNKNOWN_INDIVIDUAL = "new_whale"
 WHALE_LABEL = "Fluke"
 ENDINGS = (".csv", ".tsv", ".txt")
-MOST_BASES = 100
-"""Of the folders beside a table, so many are tried as the one its names start from."""
 _BOX = re.compile(r"^[\[(]?\s*([^\s,]+)[\s,]+([^\s,]+)[\s,]+([^\s,]+)[\s,]+([^\s,\])]+)\s*[\])]?$")
 _SIDES = ("x", "y", "width", "height")
 _CORNERS = ("x", "y", "x_max", "y_max")
@@ -55,6 +53,8 @@ _MISSING = {"NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null"}
 """How R, pandas, spreadsheets and databases spell a cell without a value."""
 _NAMES = {"path", "folder", "site", "visit", "sequence"}
 """Names are taken as they are: a site may be called NA."""
+_INSIGHTS_MACHINE = "computer vision"
+_SAID = {"label", "scientific_name", "individual", "count", "labelled_by"}
 
 
 @dataclass
@@ -69,6 +69,7 @@ class _Seen:
     unreadable: int = 0
     first_unreadable: str = ""
     nameless: int = 0
+    by_machine: int = 0
 
     def note_unreadable(self, said: str) -> None:
         self.unreadable += 1
@@ -122,6 +123,7 @@ class _Reader:
         self._default_label = str(options.get("label") or (WHALE_LABEL if self._whales else ""))
         if not self._default_label and "individual" in by_meaning and "label" not in by_meaning:
             self._default_label = "animal"
+        self._insights = columns.is_wildlife_insights(table.header)
         self._pictures = self._find_pictures(str(options.get("images") or ""))
         self._seen = _Seen(notices=list(table.notices))
         self._spool = Spool()
@@ -138,6 +140,10 @@ class _Reader:
             raise SourceError(f"{self._table.file}, {seen.first_unreadable}")
         if seen.nameless:
             seen.notices.append(f"Lines that name no picture were left out: {seen.nameless:,}.")
+        if seen.by_machine:
+            seen.notices.append(f"Labels that a machine gave are not read as labels: {seen.by_machine:,} lines.")
+        if unread := [name for name in self._table.header if name and name not in self._column.values()]:
+            seen.notices.append(f"Columns that are not read: {', '.join(unread)}.")
         labels = tuple(label_record(name, scientific_name=latin) for name, latin in seen.labels.items())
         head = Head(
             format="csv",
@@ -152,8 +158,7 @@ class _Reader:
 
     def _find_pictures(self, images: str) -> Pictures:
         parent = self._table.file.parent
-        beside = sorted(path.name for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
-        bases = (self._table.file.stem, "images", "train", "test", "imgs", "data", *beside[:MOST_BASES])
+        bases = (self._table.file.stem, "images", "train", "test", "imgs", "data", *folders_in(parent)[:MOST_BASES])
         names = (self._path(row) for row in self._table.rows())
         return pictures_for(parent, names, images=images, bases=bases)
 
@@ -183,6 +188,9 @@ class _Reader:
         if wrong:
             body["problem"] = f"line {row.line}: {' '.join(wrong)}"
             self._seen.note_unreadable(body["problem"])
+        if self._insights and body.get("labelled_by", "").casefold() == _INSIGHTS_MACHINE:
+            body = {meaning: value for meaning, value in body.items() if meaning not in _SAID}
+            self._seen.by_machine += 1
         place = body.get("latitude"), body.get("longitude")
         label = self._label(body)
         if label:

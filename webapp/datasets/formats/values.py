@@ -32,10 +32,11 @@ _PART_OF_WORD = {word: part for part, words in _PARTS.items() for word in words}
 _PART_TAIL = re.compile(r"[\s_-]*(data|set|images|split)$")
 _MOMENTS = (
     *("%Y:%m:%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H-%M-%S", "%Y:%m:%d %H:%M", "%Y/%m/%d %H:%M"),
-    *("%d-%b-%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"),
+    *("%a %b %d %H:%M:%S %Y", "%d-%b-%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"),
 )
 """With dots the day is first wherever dates are written so; with slashes nobody can know, so that is not read."""
 
+_NO_CLOCK = ("0000-00-00", "0000:00:00")
 _OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
 _YES, _NO = {"true", "yes", "1", "t", "y"}, {"false", "no", "0", "f", "n"}
 
@@ -64,7 +65,7 @@ def label_records(names: Iterable[str]) -> tuple[LabelRecord, ...]:
 def moment(text: str) -> str:
     """A time in any of the usual spellings as ISO text, naive or with its offset; ValueError for what is none."""
     text = text.strip()
-    if not text:
+    if not text or text.startswith(_NO_CLOCK):
         return ""
     if len(text) < 10:
         raise ValueError(text)

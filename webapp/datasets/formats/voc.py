@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, ParseError
 import defusedxml.ElementTree
 from defusedxml.common import DefusedXmlException
 
+from webapp.datasets.formats.outlines import around_turned
 from webapp.datasets.formats.paths import IMAGE_ENDINGS, Found, Pictures, pictures_for, walk
 from webapp.datasets.formats.pixels import Frame, frame_of
 from webapp.datasets.formats.reading import ReadSource
@@ -21,6 +22,7 @@ _FOLDERS = ("JPEGImages", "images", "Images")
 _FLAGS = ("occluded", "truncated")
 _LARGEST = 10 << 20
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
+_TURNED = ("cx", "cy", "w", "h", "angle")
 
 
 class _BadXml(Exception):
@@ -93,7 +95,7 @@ def _read(root: Path, xmls: str, images: str, parts: Spool, measure: bool) -> It
     pictures = pictures_for(root, (), images=images)
     for file in _xml_files(root / xmls):
         stem = file.relative_to(root / xmls).with_suffix("").as_posix()
-        part = next(iter(parts.rows_of(stem)), "")
+        part = _part(parts, stem)
         try:
             tree = _parsed(file)
         except _BadXml as error:
@@ -106,7 +108,13 @@ def _read(root: Path, xmls: str, images: str, parts: Spool, measure: bool) -> It
         stem = PurePosixPath(path).with_suffix("").as_posix()
         if not (root / xmls / f"{stem}.xml").is_file():
             found = pictures.find(path)
-            yield ImageRecord(found.path, found.file, next(iter(parts.rows_of(stem)), ""), problem=found.problem)
+            yield ImageRecord(found.path, found.file, _part(parts, stem), problem=found.problem)
+
+
+def _part(parts: Spool, stem: str) -> str:
+    """By the lists, else by a folder of that name."""
+    listed = next(iter(parts.rows_of(stem)), "")
+    return listed or next((part for folder in stem.split("/")[:-1] if (part := part_of(folder))), "")
 
 
 def _picture(pictures: Pictures, stem: str, tree: Element | None) -> Found:
@@ -121,7 +129,7 @@ def _picture(pictures: Pictures, stem: str, tree: Element | None) -> Found:
 
 def _record(found: Found, tree: Element, part: str, measure: bool) -> ImageRecord:
     width, height = (_whole(_text(tree, f"size/{side}")) for side in ("width", "height"))
-    boxed = measure and tree.find("object/bndbox") is not None
+    boxed = measure and any(tree.find(f"object/{kind}") is not None for kind in ("bndbox", "robndbox"))
     frame = frame_of(found.file, width, height) if boxed else None
     annotations, problems = [], [found.problem] if found.problem else []
     for thing in tree.iter("object"):
@@ -142,6 +150,8 @@ def _record(found: Found, tree: Element, part: str, measure: bool) -> ImageRecor
 
 def _fields(thing: Element) -> dict[str, str]:
     told = {key: _text(thing, key) for key in ("pose", "difficult")}
+    told |= {_text(one, "name"): _text(one, "value") for one in thing.iterfind("attributes/attribute")}  # of CVAT
+    told.pop("rotation", None)
     return {key: value for key, value in told.items() if value.casefold() not in ("", "0", "unspecified", "unknown")}
 
 
@@ -151,6 +161,9 @@ def _whole(text: str) -> int | None:
 
 def _box(thing: Element, frame: Frame | None) -> Box | None:
     """Corners count from 1 and belong to the box; where one is 0 or a fraction, they are edges instead."""
+    if frame is not None and thing.find("robndbox") is not None:  # roLabelImg: about its middle, turned
+        across, down, wide, high, angle = (finite(_text(thing, f"robndbox/{side}")) for side in _TURNED)
+        return frame.share(*around_turned(across - wide / 2, down - high / 2, wide, high, angle))
     if frame is None or thing.find("bndbox") is None:
         return None
     texts = [_text(thing, f"bndbox/{side}") for side in _SIDES]

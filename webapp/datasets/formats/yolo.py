@@ -43,7 +43,10 @@ def open_yolo(root: Path, options: Mapping[str, Any]) -> Source:
         raise SourceError(f"{file} names no folder of pictures that is there. {' '.join(notices)}".strip())
     classes = _names(file, content)
     head = Head("yolo", name=folder.name, labels=label_records(classes), licence=str(content.get("license") or ""))
-    return ReadSource(replace(head, notices=tuple(notices)), lambda _measure: _read(folder, listed, classes))
+    with_points = bool(content.get("kpt_shape"))
+    notices += ["Keypoints are not kept, only the boxes."] if with_points else []
+    head = replace(head, notices=tuple(notices))
+    return ReadSource(head, lambda _measure: _read(folder, listed, classes, with_points))
 
 
 def the_yaml_in(folder: Path) -> Path | None:
@@ -92,20 +95,20 @@ def _inside(folder: Path, written: str, base: str) -> str | None:
     return None
 
 
-def _read(folder: Path, listed: list[tuple[str, str]], classes: list[str]) -> Iterator[ImageRecord]:
+def _read(folder: Path, listed: list[tuple[str, str]], classes: list[str], with_points: bool) -> Iterator[ImageRecord]:
     pictures, seen = Pictures(folder), Spool()
     for part, place in listed:
         paths = _of_list(pictures, place) if (folder / place).is_file() else walk(folder, place)
         for path in paths:
             if seen.add_image(path):
-                yield record_of(pictures, path, part, classes)
+                yield record_of(pictures, path, part, classes, with_points=with_points)
 
 
 def _of_list(pictures: Pictures, place: str) -> Iterator[str]:
     """The pictures of a list. Names start from its own folder, as with `./images/a.jpg`, or from that of the yaml."""
     beside = replace(pictures, base=place.rpartition("/")[0])
     for name in _lines(pictures.root / place):
-        found = beside.find(name)
+        found = beside.find_end(name)
         yield found.path if found.file is not None else name
 
 
