@@ -53,9 +53,16 @@ def report_parts(row: Evaluation, matrix_of: str = "") -> dict[str, Any]:
         "more_labels": max(0, len(classes) - CLASSES_SHOWN),
         "matrix": {**drawn, "rows": drawn["drawn"][0][1]},
         "sides": [_side(report)],
-        "promises": report["promises"],
+        "promises": [_promise(one) for one in report["promises"]],
         "corruptions": report["corruptions"],
     }
+
+
+def _promise(one: Mapping[str, Any]) -> dict[str, Any]:
+    """In words; `upper` is 1 where there were too few groups to be confident of anything."""
+    words = {name: value_words(one[name]) for name in ("at_most", "kept", "wrong", "upper")}
+    threshold = None if one["threshold"] is None else value_words(one["threshold"])
+    return {**words, "threshold": threshold, "is_confident": one["upper"] < 1}
 
 
 def _side(report: Mapping[str, Any]) -> dict[str, Any]:
