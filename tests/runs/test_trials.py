@@ -28,7 +28,7 @@ from webapp.runs.candidates.trials import MEASURED_BEFORE, MOST_WAITING, start_t
 from webapp.runs.candidates.workload import workload_of
 from webapp.runs.comparing import command
 from webapp.runs.folder import EMBEDDINGS, write_folder
-from webapp.runs.models import Trial
+from webapp.runs.models import Run, RunEvent, Trial
 from webapp.runs.process import device_lock
 from webapp.runs.start import start_run
 from webapp.runs.work_off import work_off
@@ -91,6 +91,17 @@ def test_what_is_stored_of_the_training_images_is_not_computed_again(measured: P
     assert workload_of(trial).missing == 0
     folder = write_folder(measured.start(recipe=recipe))
     assert known_digests(folder / EMBEDDINGS) >= {image.file.sha256 for image in measured.images[:3]}
+
+
+def test_what_a_run_took_says_more_than_a_few_steps_did(measured: Pond) -> None:
+    carry_out_trial(ask(measured, recipe="fine-tune").pk)
+    steps = ask(measured, recipe="fine-tune").result
+    for rate, config in ((2.0, {"epochs": 3}), (90.0, {"batch_size": 4})):
+        run = measured.start(recipe="fine-tune")
+        RunEvent.objects.create(run=run, number=1, kind="epoch", detail={"images_per_second": rate})
+        Run.objects.filter(pk=run.pk).update(state=Run.State.DONE, device="CPU", config=config)
+    whole = ask(measured, recipe="fine-tune").result
+    assert (steps["images_per_second"], whole["images_per_second"]) == (20.0, 2.0)
 
 
 def test_a_trial_waits_for_the_device(measured: Pond) -> None:

@@ -19,7 +19,7 @@ from webapp.access.table import Action
 from webapp.datasets.models import Snapshot
 from webapp.errors import Conflict, NotFound
 from webapp.projects.models import Project
-from webapp.runs.candidates.workload import estimated
+from webapp.runs.candidates.workload import estimated, takes_as_long
 from webapp.runs.models import Trial
 from webapp.runs.queue import TASK
 from webapp.runs.start import check_choices, check_settings, check_snapshot, start_version
@@ -28,11 +28,6 @@ from webapp.versions.models import Version
 MOST_WAITING = 5
 REMEMBERED = timedelta(days=30)
 MEASURED_BEFORE = "Measured before."
-SAME = (
-    "start", "architecture", "revision", "input_size", "batch_size", "accumulate", "frozen_stages", "optimizer",
-    "augment", "augmentation", "cache_side", "device", "precision", "channels_last", "threads", "workers",
-)  # fmt: skip
-"""Settings that change how long one image takes; of the others only the amount of work depends."""
 JOINED = ("project", "snapshot__project", "start_version", "by")
 
 
@@ -66,7 +61,7 @@ def start_trial(
             trial.save()
             return trial
     under_way = Trial.objects.filter(project=project, snapshot=snapshot, state__in=leases.UNDER_WAY)
-    same = next((one for one in under_way.select_related(*JOINED) if _is_same(one, trial)), None)
+    same = next((one for one in under_way.select_related(*JOINED) if takes_as_long(one, trial)), None)
     return same or _wait(trial)
 
 
@@ -104,15 +99,4 @@ def _measured_before(trial: Trial) -> Trial | None:
     """The newest real measurement of the same network and recipe, by whatever worker there is."""
     rows = Trial.objects.filter(state=Trial.State.DONE, reason="", recipe=trial.recipe)
     recent = rows.filter(done_at__gt=Now() - REMEMBERED).select_related("start_version").order_by("-pk")[:50]
-    return next((one for one in recent if _is_same(one, trial)), None)
-
-
-def _is_same(one: Trial, other: Trial) -> bool:
-    same = (_network(one), one.recipe) == (_network(other), other.recipe)
-    return same and all(one.config.get(key) == other.config.get(key) for key in SAME)
-
-
-def _network(trial: Trial) -> tuple[str, object] | None:
-    """What decides how long an image takes: versions that differ in their weights alone take as long."""
-    version = trial.start_version
-    return (version.architecture, version.card.get("input_size")) if version is not None else None
+    return next((one for one in recent if takes_as_long(one, trial)), None)

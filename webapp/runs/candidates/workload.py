@@ -1,14 +1,17 @@
-"""What a run would have to do, counted in rows, at the rates that a trial measured."""
+"""What a run would have to do, counted in rows, at the rates that a trial measured or runs had."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from training.contract import (
     TEST,
     TRAIN,
     VALIDATION,
+    Rates,
     RunConfig,
     Workload,
     estimate,
@@ -19,14 +22,49 @@ from training.contract import (
 )
 from webapp.datasets.models import SnapshotEntry
 from webapp.predictions.models import Embedding
-from webapp.runs.models import Trial
+from webapp.runs.models import Run, RunEvent, Trial
 from webapp.versions.models import Version
+
+SAME = (
+    "start", "architecture", "revision", "input_size", "batch_size", "accumulate", "frozen_stages", "optimizer",
+    "augment", "augmentation", "cache_side", "device", "precision", "channels_last", "threads", "workers",
+)  # fmt: skip
+"""Settings that change how long one image takes; of the others only the amount of work depends."""
+ONE_NETWORK = ("fine-tune", "two-stage")
+LOOKED_AT = 20
 
 
 def estimated(trial: Trial, known: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a trial of other images at the rates of a known one; nothing where those cannot be read."""
     rates = read_rates(known)
-    return estimate_values(estimate(rates, workload_of(trial)), rates) if rates is not None else {}
+    if rates is None:
+        return {}
+    rates = replace(rates, learn=_learned(trial, rates) or rates.learn)
+    return estimate_values(estimate(rates, workload_of(trial)), rates)
+
+
+def takes_as_long(one: Trial | Run, other: Trial | Run) -> bool:
+    """Whether an image takes as long: the same network, recipe and settings."""
+    same = (_network(one), one.recipe) == (_network(other), other.recipe)
+    return same and all(one.config.get(key) == other.config.get(key) for key in SAME)
+
+
+def _network(one: Trial | Run) -> tuple[str, object] | None:
+    """Versions that differ in their weights alone take as long."""
+    version = one.start_version
+    return (version.architecture, version.card.get("input_size")) if version is not None else None
+
+
+def _learned(trial: Trial, rates: Rates) -> float:
+    """Seconds an image of the newest run that is alike: a whole run knows more than a few steps; 0 without one."""
+    if trial.recipe not in ONE_NETWORK:
+        return 0.0
+    runs = Run.objects.filter(state=Run.State.DONE, recipe=trial.recipe, device=rates.device)
+    newest = runs.select_related("start_version").order_by("-pk")[:LOOKED_AT]
+    alike = next((run for run in newest if takes_as_long(run, trial)), None)
+    epochs = RunEvent.objects.filter(run=alike, kind="epoch").values_list("detail__images_per_second", flat=True)
+    found = [1 / rate for rate in epochs if rate] if alike is not None else []
+    return statistics.median(found) if found else 0.0
 
 
 def workload_of(trial: Trial) -> Workload:
