@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -254,6 +256,15 @@ def test_learning_gets_better_and_the_best_epoch_is_kept(task: MakeTask) -> None
     assert float((trained.logits.argmax(axis=1) == trained.watched.truth).mean()) == pytest.approx(
         kept["measures"]["accuracy"]
     )
+
+
+def test_a_profile_says_where_the_time_of_a_few_steps_goes(task: MakeTask) -> None:
+    given = task(epochs=2, batch_size=8, profile_steps=2)
+    fine_tune(given)
+    text = (given.folder.root / "profile.txt").read_text()
+    assert re.match(r"2 steps of \d+ ms, \d+% of it waiting for pictures", text) and "conv" in text
+    with gzip.open(given.folder.root / "profile.json.gz") as file:
+        assert json.load(file)["traceEvents"]
 
 
 def test_it_stops_early_when_nothing_gets_better(task: MakeTask) -> None:

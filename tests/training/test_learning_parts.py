@@ -17,7 +17,7 @@ from training.learning.learned_nothing import reason_of
 from training.learning.losses import class_weights, make_loss
 from training.learning.measures import is_better, measure
 from training.learning.mixing import mix
-from training.learning.samplers import batches_of, epoch_order, exposure
+from training.learning.samplers import batches_of, epoch_order, exposure, exposure_words
 from training.learning.schedules import Schedule
 from training.pictures import Pictures
 
@@ -65,6 +65,13 @@ def test_a_balanced_sampler_shows_all_labels_alike() -> None:
     roots = 100 * np.sqrt(COUNTS) / np.sqrt(COUNTS).sum()
     assert np.abs(shown["square-root"] - roots).max() <= 1
     assert exposure(truth, "balanced")[truth == 2].sum() == pytest.approx(1 / 3)
+
+
+def test_a_sampler_says_what_it_makes_of_the_labels() -> None:
+    truth = np.repeat([0, 1, 3], [60, 30, 3])
+    words = exposure_words(truth, "balanced")
+    assert words == "balanced sampling: in an epoch each label is seen 31.0 to 31.0 times, where it has 3 to 60 images"
+    assert "seen 10.8 to 48.2 times" in exposure_words(truth, "square-root")
 
 
 def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_the_next() -> None:

@@ -159,6 +159,7 @@ class RunConfig:
     cache_side: int = _explained(
         0, "short side of the small copies that training reads; 0: 9/7 of the input; -1: originals each time"
     )
+    profile_steps: int = _explained(0, "steps whose time is written down, operator by operator, in profile.txt")
 
     name: str = _explained("", "name of the version; empty: made of architecture and recipe", below="What comes out")
     proof_images: int = _explained(100, "images on which the exported form must equal the trained one")
@@ -281,7 +282,7 @@ _SHARES = ("flip", "label_smoothing", "ema_decay", "lowest_rate", "dropout", "ef
 _FROM_ZERO = (
     "per_class", "mixup", "cutmix", "focal_gamma", "logit_adjustment", "weight_decay", "clip_norm", "head_epochs",
     "warmup_epochs", "restart_epochs", "patience", "threads", "workers", "input_size", "head_decay", "proof_images",
-    "first_min_images", "first_per_class", "minutes",
+    "first_min_images", "first_per_class", "minutes", "profile_steps",
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from training.learning.loader import Loader
 from training.learning.loop import Loop
 from training.learning.losses import make_loss
 from training.learning.machine import Machine, in_pieces, processors
+from training.learning.samplers import exposure_words
 from training.learning.schedules import Schedule
 from training.learning.start import Built, Start, build_network
 from training.learning.stopping import Stop
@@ -81,6 +82,8 @@ def learner_of(task: Task) -> Ready:
     loader, validation, watched = _pictures(task, built.card)
     built = _with_warm_head(task, built, loader)
     schedule = Schedule(config, loader.epoch_steps * config.epochs, loader.epoch_steps)
+    if config.sampler != "natural":
+        folder.log(exposure_words(loader.examples.truth, config.sampler))
     loss = make_loss(config, loader.examples.counts(len(task.data.labels)), machine.device)
     learner = Learner(built.network, built.card, config, machine, schedule, loss)
     return Ready(built, learner, loader, validation, watched)
@@ -191,7 +194,14 @@ def _by_network(built: Built, loader: Loader, machine: Machine) -> NDArray[np.fl
 
 
 # Settings that may differ between a run and its resumption without making it another run.
-_FREE: Mapping[str, Any] = {"device": "", "threads": 0, "workers": 0, "name": "", "checkpoint_steps": 0}
+_FREE: Mapping[str, Any] = {
+    "device": "",
+    "threads": 0,
+    "workers": 0,
+    "name": "",
+    "checkpoint_steps": 0,
+    "profile_steps": 0,
+}
 
 
 def _identity(task: Task, train: Examples, validation: Inputs) -> str:

@@ -19,6 +19,7 @@ from training.learning.checkpoint import BEST, LAST, load, save
 from training.learning.learner import Learner
 from training.learning.loader import Loader
 from training.learning.measures import Measures, is_better, measure
+from training.learning.profiling import Profile
 from training.learning.stopping import Cancelled, LearnedNothing, Stop
 from training.run_folder import RunFolder
 
@@ -60,16 +61,20 @@ class Loop:
         self.learner.on_halving = lambda pieces: self.folder.log(
             f"out of memory: a step is computed in {pieces} pieces from now on"
         )
-        while self.state.epoch < self.config.epochs and not self._is_patient_no_more():
-            self._epoch()
+        profile = Profile(self.folder, self.learner.machine, self.config.profile_steps)
+        try:
+            while self.state.epoch < self.config.epochs and not self._is_patient_no_more():
+                self._epoch(profile)
+        finally:
+            profile.close()
         self._take_best()
 
-    def _epoch(self) -> None:
+    def _epoch(self, profile: Profile) -> None:
         state, learner = self.state, self.learner
         learner.begin_epoch(state.epoch)
         begun, first = time.monotonic(), state.first
         sums = torch.zeros((), device=learner.machine.device)
-        for batch in self.loader.epoch(state.epoch, first=first):
+        for batch in profile.watch(self.loader.epoch(state.epoch, first=first)):
             sums += learner.step(batch, state.step)
             state.step += 1
             state.first += 1

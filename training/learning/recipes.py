@@ -17,6 +17,7 @@ from training.learning.examples import Examples
 from training.learning.fine_tune import Task, Trained, fine_tune, two_stage
 from training.learning.head import Chosen, Embeddings, fit_best_head
 from training.learning.learned_nothing import reason_of
+from training.learning.samplers import exposure_words
 from training.learning.stopping import LearnedNothing
 from training.learning.sweep import sweep
 from training.publishing.publish import Draft, draft_head, draft_network
@@ -47,6 +48,8 @@ def learned_head(task: Task) -> LearnedHead:
     validation = _embedded(task, "validation")
     task.stop.check()
     task.folder.stage("training", f"the last layer on {len(train.examples)} embeddings, {task.machine.words}")
+    if task.config.sampler != "natural":
+        task.folder.log(exposure_words(train.examples.truth, task.config.sampler))
     begun = time.monotonic()
     chosen = fit_best_head(train, validation, task.config, classes=len(task.data.labels), device=task.machine.device)
     made, seconds = chosen.head, time.monotonic() - begun

@@ -21,6 +21,17 @@ def exposure(truth: NDArray[np.int64], sampler: str) -> NDArray[np.float64]:
     return np.asarray(drawn / drawn.sum())
 
 
+def exposure_words(truth: NDArray[np.int64], sampler: str) -> str:
+    """What a sampler makes of the labels, for the log: how many images each counts as, where there are how many."""
+    there = np.bincount(truth)
+    drawn = np.bincount(truth, weights=exposure(truth, sampler) * len(truth))[there > 0]
+    there = there[there > 0]
+    return (
+        f"{sampler} sampling: in an epoch each label is seen {drawn.min():.1f} to {drawn.max():.1f} times, "
+        f"where it has {there.min()} to {there.max()} images"
+    )
+
+
 def epoch_order(truth: NDArray[np.int64], config: RunConfig, epoch: int) -> NDArray[np.intp]:
     """The images of an epoch in order, as many as there are; the same for the same seed and epoch.
 
