@@ -20,7 +20,7 @@ ROWS = 40
 
 @dataclass(slots=True)
 class Profile:
-    """Records `steps` steps, the first two left out, and writes `profile.txt` and `profile.json.gz` (a Chrome trace)."""
+    """Records `steps` steps after the first two and writes `profile.txt` and `profile.json.gz` (a Chrome trace)."""
 
     folder: RunFolder
     machine: Machine
