@@ -56,16 +56,22 @@ class Ratios:
 
 @dataclass(frozen=True, slots=True)
 class LeaveOneOut:
-    """A figure, what it is without each group, and each group's share of the weight (shares add up to 1)."""
+    """A figure, what it is without each group, and each group's share of the weight (shares add up to 1).
+
+    `parts` are what each group adds to the figure, where it is a sum over groups whatever was answered.
+    """
 
     value: float
     without: Floats
     share: Floats
     image_variance: float
+    parts: Floats | None = None
 
     def minus(self, other: LeaveOneOut) -> LeaveOneOut:
         """The difference of two figures on the same images."""
-        return LeaveOneOut(self.value - other.value, self.without - other.without, self.share, self.image_variance)
+        parts = None if self.parts is None or other.parts is None else self.parts - other.parts
+        without = self.without - other.without
+        return LeaveOneOut(self.value - other.value, without, self.share, self.image_variance, parts)
 
     @property
     def groups(self) -> int:
@@ -87,7 +93,12 @@ class LeaveOneOut:
         return float(degrees_of_freedom(self.groups, float((self.share**2).sum())))
 
     def contributions(self) -> Floats:
-        """Parts by group that add up to the figure, about: what a group would turn round if a and b changed places."""
+        """Parts by group that add up to the figure: what a group turns round if a and b change places.
+
+        About so where it is no sum over groups, as F1 is none.
+        """
+        if self.parts is not None:
+            return self.parts
         size = max(self.groups, 1)
         return np.asarray(self.share * self.value + (size - 1) / size * (self.value - self.without))
 
@@ -139,7 +150,14 @@ def leave_one_out(cells: Ratios, *, smooth: bool = False) -> LeaveOneOut:
     share = _sums(cells.group[kept], (cells.support / np.maximum(support, 1)[cells.of_class])[kept], cells.groups)
     images = float(support.sum())
     variance = 0.0 if smooth else float((1 / support[present]).sum()) / (count**2 * images)
-    return LeaveOneOut(total / count, without, share / count, variance)
+    return LeaveOneOut(total / count, without, share / count, variance, _parts(cells, support, count))
+
+
+def _parts(cells: Ratios, support: Floats, count: int) -> Floats | None:
+    """What each group adds to the figure; None where denominators depend on the answers."""
+    if not np.array_equal(cells.denominator, cells.support):
+        return None
+    return _sums(cells.group, cells.numerator / (support[cells.of_class] * count), cells.groups)
 
 
 def _changes(cells: Ratios, values: Floats, support: Floats) -> tuple[NDArray[np.bool_], Floats, Floats]:
