@@ -31,6 +31,20 @@ def test_a_result_names_every_final_state() -> None:
     )
 
 
+def test_a_result_says_why_files_did_not_come_in_and_where_the_others_are_listed() -> None:
+    counts = {"added": 5, "duplicates": 0, "rejected": 3, "failed": 0, "files": 8, "missing": 0}
+    found = {**counts, "project": "reef", "format": "csv", "state": "done", "notices": [], "import": "1234"}
+    lines = list(result_lines(found, [{"path": "a.bmp", "reason": "It is a BMP."}]))
+    assert lines[1:3] == ["! a.bmp: It is a BMP.", "! and 2 more that did not come in"]
+    assert lines[-1].endswith("./osprey import --report 1234")
+
+
+def test_a_forecast_says_how_columns_are_read_and_what_is_not() -> None:
+    notices = [{"kind": "source", "text": "Columns that are not read: x."}]
+    lines = list(forecast_lines({**FORECAST, "columns": {"read_as": {"File": "path"}}, "notices": notices}))
+    assert lines[-2:] == ["columns: File = path", "! Columns that are not read: x."]
+
+
 def test_sizes_and_times_are_in_words() -> None:
     assert (size_words(62749), duration(7200)) == ("63 kB", "2.0 h")
 

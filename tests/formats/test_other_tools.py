@@ -209,7 +209,7 @@ def test_what_lies_beside_pictures_and_is_not_read_is_said(tmp_path: Path) -> No
     put(tmp_path / "fox" / "Thumbs.db", "x")
     write_json(tmp_path / "annotations" / "train.json", {"items": []})
     told = " ".join(open_source(tmp_path).head.notices)
-    assert "annotations/train.json" in told and "1 .mp4" in told and ".db" not in told
+    assert "annotations/train.json" in told and ".mp4 (1)" in told and ".db" not in told
 
 
 def test_the_only_folder_is_no_label_when_it_only_says_that_it_holds_pictures(tmp_path: Path) -> None:

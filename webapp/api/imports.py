@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,19 +22,16 @@ from webapp.api.paging import PageQuery, page
 from webapp.api.schema_bodies import SOURCE_FILE
 from webapp.api.shapes import imports as shapes
 from webapp.api.views import View, address, read_body, read_query, shown
-from webapp.datasets import forecasting, importing, in_place, roots, sent_source, withdraw
-from webapp.datasets.formats.cells import disarmed
+from webapp.datasets import forecasting, import_report, importing, in_place, roots, sent_source, withdraw
 from webapp.datasets.import_originals import CHECK, FIND
 from webapp.datasets.models import Import
 from webapp.errors import Conflict, Invalid
 from webapp.images.keep import received
-from webapp.images.models import Item, Upload
+from webapp.images.models import Upload
 from webapp.images.uploads import upload_by_uid
 from webapp.projects.find import project_by_slug
 
 FORECAST_SECONDS = 10.0
-BATCH = 2000
-REPORT_COLUMNS = ("path", "part", "claimed_label", "state", "code", "reason", "sha256", "image_id")
 
 
 class Imports(View):
@@ -211,10 +206,9 @@ class Report(View):
     )
     def get(self, request: Request, uid: UUID) -> HttpResponseBase:
         row = importing.import_by_uid(self.actor, uid)
-        state = read_query(shapes.ReportQuery, request)["state"]
-        if state and state not in Item.State.values:
-            raise Invalid(f"Unknown state {state!r}: choose from {', '.join(Item.State.values)}.")
-        response = StreamingHttpResponse(_report(row, state), content_type="text/csv; charset=utf-8")
+        state = import_report.checked_state(read_query(shapes.ReportQuery, request)["state"])
+        lines = _streamed(import_report.report(row, state))
+        response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="import-{row.created_at:%Y-%m-%d}.csv"'
         return response
 
@@ -298,22 +292,7 @@ def _forecast(project: Any, root: Path, asked: dict[str, Any], options: dict[str
     )
 
 
-async def _report(row: Import, state: str) -> AsyncIterator[str]:
-    """In batches by keyset, so that a million lines take no memory; cells that a spreadsheet would run are disarmed."""
-    yield _lines([REPORT_COLUMNS])
-    after = 0
-    while rows := await sync_to_async(_batch)(row.upload_id, state, after):
-        yield _lines([disarmed(cell if cell is not None else "") for cell in line[1:]] for line in rows)
-        after = rows[-1][0]
-
-
-def _batch(upload_id: int, state: str, after: int) -> list[tuple[Any, ...]]:
-    items = Item.objects.filter(upload_id=upload_id, pk__gt=after).order_by("pk")
-    items = items.filter(state=state) if state else items
-    return list(items.values_list("pk", *REPORT_COLUMNS)[:BATCH])
-
-
-def _lines(rows: Any) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return out.getvalue()
+async def _streamed(lines: Iterator[str]) -> AsyncIterator[str]:
+    """Each batch is read in a thread of its own, so that no other answer waits for it."""
+    while text := await sync_to_async(lambda: next(lines, ""))():
+        yield text

@@ -171,6 +171,7 @@ def _columns(root: Path, mapping: Mapping[str, str]) -> dict[str, Any] | None:
     return {
         "header": list(table.header),
         "suggested": suggest(table.header),
+        "read_as": {column: meaning for column, meaning in mapping.items() if meaning} or suggest(table.header),
         "sample": [[row.cells.get(column, "")[:80] for column in table.header] for row in rows],
     }
 

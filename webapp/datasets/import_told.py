@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from webapp.sizes import size_words
@@ -30,12 +30,17 @@ def forecast_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"! perhaps the same label: {one['first']} = {one['second']} ({one['how']})"
     if found.get("needs_mapping"):
         yield f"! say what its columns mean with --map COLUMN=MEANING; read so far: {found.get('columns')}"
+    if found.get("columns"):
+        read = (f"{column} = {meaning}" for column, meaning in found["columns"]["read_as"].items())
+        yield f"columns: {', '.join(read)}"
+    for one in found.get("notices") or ():
+        yield f"! {one['text']}"
     if found.get("is_whole") is False:
         yield "! this is an estimate from its beginning: the source is too long to be read to its end for a forecast"
 
 
-def result_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """What came of it."""
+def result_lines(found: Mapping[str, Any], lost: Sequence[Mapping[str, str]] = ()) -> Iterator[str]:
+    """What came of it; `lost` are the first files that did not come in."""
     yield (
         f"{found['added']:,} added, {found['duplicates']:,} here already, {found['rejected']:,} rejected, "
         f"{found['failed']:,} failed, of {found['files']:,} files in {found['project']} ({found['format']})"
@@ -45,13 +50,15 @@ def result_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"with {', '.join(told)}"
     if found.get("trusted") is False:
         yield "versions may not be tested on its labels"
-    if found.get("missing"):
-        yield f"! {found['missing']:,} files are named and not there; the report lists them"
+    for one in lost:
+        yield f"! {one['path']}: {one['reason']}"
+    if (more := found["rejected"] + found["failed"] - len(lost)) > 0 and lost:
+        yield f"! and {more:,} more that did not come in"
     for one in found.get("notices") or ():
         yield f"! {one['text']}"
     if found.get("state") != "done":
         yield f"{found['state']}: {found.get('reason') or 'the same command goes on where it ended'}"
-    yield f"import {found['import']}"
+    yield f"import {found['import']}; each file with what became of it: ./osprey import --report {found['import']}"
 
 
 def list_lines(found: Mapping[str, Any]) -> Iterator[str]:

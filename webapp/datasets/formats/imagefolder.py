@@ -82,7 +82,7 @@ def _not_read(root: Path) -> Iterator[str]:
             yield f"{path.relative_to(root).as_posix()} is of no format that is known here, and is not read."
     others = Counter(others_in(root))
     if others:
-        listed = ", ".join(f"{count:,} {name}" for name, count in others.most_common(_ENDINGS_TOLD))
+        listed = ", ".join(f"{name} ({count:,})" for name, count in others.most_common(_ENDINGS_TOLD))
         more = ", …" if len(others) > _ENDINGS_TOLD else ""
         yield f"What is no picture is left where it is: {listed}{more}."
 

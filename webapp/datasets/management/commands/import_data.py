@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from webapp import leases
 from webapp.access.actors import OPERATOR
-from webapp.datasets import forecasting, import_job, import_lease, importing, in_place, watch, withdraw
+from webapp.datasets import forecasting, import_job, import_lease, import_report, importing, in_place, watch, withdraw
 from webapp.datasets.formats.opening import READERS
-from webapp.datasets.import_told import forecast_lines, list_lines, plain_lines, result_lines
+from webapp.datasets.import_told import SHOWN, forecast_lines, list_lines, plain_lines, result_lines
 from webapp.datasets.models import Import, JobState
 from webapp.errors import NotFound, OspreyError
 from webapp.images.models import Upload
@@ -71,6 +71,7 @@ class Command(BaseCommand):
             help="a watched file is taken once it has not changed for so long (default: %(default)s)",
         )  # fmt: skip
         parser.add_argument("--list", action="store_true", help="the imports of a project")
+        parser.add_argument("--report", metavar="UID", help="every file of an import with what became of it, as CSV")
         parser.add_argument("--withdraw", metavar="UID", help="take back an import, or any upload, as a whole")
         parser.add_argument("--bring-back", metavar="UID", help="undo a withdrawal")
         parser.add_argument("--trust", metavar="UID", help="versions may be tested on the labels of that import")
@@ -90,6 +91,9 @@ class Command(BaseCommand):
     def _act(self, asked: dict[str, Any]) -> None:
         if asked["withdraw"] or asked["bring_back"]:
             self._say(asked, _move(asked))
+        elif asked["report"]:
+            for text in import_report.report(importing.import_by_uid(OPERATOR, asked["report"])):
+                self.stdout.write(text, ending="")
         elif asked["trust"] or asked["distrust"]:
             row = importing.import_by_uid(OPERATOR, asked["trust"] or asked["distrust"])
             row = importing.describe_import(actor=OPERATOR, row=row, trusted=bool(asked["trust"]))
@@ -150,7 +154,8 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             row = importing.stop_import(actor=OPERATOR, row=row)
             self.stderr.write("osprey: stopped; the same command goes on where this one ended")
-        self._say(asked, importing.as_result(row), result_lines)
+        lost = import_report.not_taken(row, SHOWN)
+        self._say(asked, importing.as_result(row), lambda found: result_lines(found, lost))
         if row.state == JobState.FAILED:
             raise CommandError(row.reason)
 
