@@ -42,6 +42,19 @@ def test_trainers_start_and_cancel_and_curators_do_not(pond: Pond) -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "words"),
+    [({"cod": {"train": 3}, "hake": {"test": 1}, "": {"train": 9}}, "the label cod alone"), ({}, "has no label")],
+)
+def test_a_snapshot_of_one_label_is_refused_at_once(pond: Pond, labels: dict[str, object], words: str) -> None:
+    pond.snapshot.counts |= {"class_by": "label", "labels": labels}
+    with pytest.raises(Invalid, match=words) as refused:
+        pond.start()
+    assert refused.value.code == "one-label"
+    pond.snapshot.counts["labels"] = {"cod": {"train": 3}, "hake": {"train": 1}}
+    assert pond.start().state == Run.State.WAITING
+
+
+@pytest.mark.parametrize(
     ("more", "code", "words"),
     [
         ({"recipe": "magic"}, "no-such-recipe", "head, fine-tune, two-stage"),

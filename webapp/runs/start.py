@@ -24,6 +24,7 @@ from webapp.versions.models import Version
 
 RECIPES = ("head", "fine-tune", "two-stage", "sweep")
 MOST_WAITING = 20
+FEWEST_LABELS = 2
 FILES = ("start_from", "image_weights")
 """Settings that name files of this machine: for its operator alone."""
 
@@ -90,6 +91,16 @@ def check_snapshot(project: Project, snapshot: Snapshot) -> None:
         raise Invalid(f"{snapshot} is a snapshot of another project.")
     if not snapshot.counts.get("parts", {}).get(TRAIN):
         raise Invalid(f"{snapshot} has no image to train on: freeze one with a train part.", code="nothing-to-train-on")
+    if snapshot.counts.get("class_by") == "label":
+        by_label: Mapping[str, Mapping[str, int]] = snapshot.counts.get("labels", {})
+        there = [key for key, parts in by_label.items() if key and parts.get(TRAIN)]
+        if len(there) < FEWEST_LABELS:
+            only = f"Its train part has the label {there[0]} alone" if there else "Its train part has no label"
+            raise Invalid(
+                f"{snapshot} has nothing to tell apart. {only}: label pictures of something else too, or of what is "
+                "none of these, and freeze again.",
+                code="one-label",
+            )
 
 
 def check_choices(recipe: str, when: str = NOW) -> None:
