@@ -7,10 +7,11 @@ export const SCORES = [{ key: "accuracy", words: "accuracy" }, { key: "balanced_
 const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT] = [460, 190, 40, 22, 8, 10];
 const MOST = 400; // points a line is drawn with
 
-/** What was said, as points over epochs. A second stage begins where the first one ended. */
+/** What was said, as points over epochs. A second stage begins where the first one ended; of a sweep a point is a trial. */
 export class Curves {
-  constructor(hasStages) {
-    this.hasStages = hasStages;
+  constructor(recipe) {
+    this.hasStages = recipe === "two-stage";
+    this.hasTrials = recipe === "sweep";
     this.forget();
   }
 
@@ -23,7 +24,7 @@ export class Curves {
 
   add(said) {
     for (const one of said) {
-      if (one.kind !== "epoch" && one.kind !== "step") continue;
+      if (one.kind !== "epoch" && (one.kind !== "step" || this.hasTrials)) continue;
       const epoch = one.kind === "step" && one.steps ? ((one.step ?? 0) / one.steps) * (one.epochs ?? 0) : one.epoch ?? 0;
       if (this.hasStages && epoch <= 1 && this.last > 1) {
         this.shift += this.last;

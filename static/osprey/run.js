@@ -8,7 +8,8 @@ const UNDER_WAY = ["waiting", "leased"];
 const MOST_LINES = 400;
 const REOPEN = 5000;
 const STATES = { waiting: "waiting", leased: "training", done: "done", failed: "failed", rejected: "rejected by its gate", cancelled: "cancelled" };
-const curves = new Curves(page.recipe === "two-stage");
+const UNIT = page.recipe === "sweep" ? "trial" : "epoch";
+const curves = new Curves(page.recipe);
 let run = page.standing;
 
 // ---- how far it is ----
@@ -71,8 +72,8 @@ function drawStanding() {
 function drawCurves() {
   const isThere = curves.points.length > 0;
   show($("#no-curve"), !isThere);
-  drawCurve($("#losses"), curves, LOSSES, { share: false });
-  drawCurve($("#scores"), curves, SCORES, { share: true });
+  drawCurve($("#losses"), curves, LOSSES, { share: false, step: UNIT });
+  drawCurve($("#scores"), curves, SCORES, { share: true, step: UNIT });
   const names = [...LOSSES, ...SCORES].filter(({ key }) => curves.has(key));
   $("#legend").replaceChildren(...names.map(({ key, words }) => h("li", { class: `is-${key.replaceAll("_", "-")}` }, words)));
 }

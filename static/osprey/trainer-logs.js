@@ -7,7 +7,7 @@ const log = data("trainer-log");
 function figure({ name, points }) {
   const box = h("div");
   const frame = h("figure", {}, h("figcaption", { text: `${name}, at the end ${Number(points.at(-1)[1].toPrecision(5))}` }), box);
-  const curves = new Curves(false);
+  const curves = new Curves("");
   curves.points = points.map(([x, y]) => ({ x, value: y, kind: "step" }));
   curves.epochs = points.at(-1)[0];
   $("#log-charts").append(frame);
