@@ -13,16 +13,18 @@ from webapp import leases
 from webapp.access.actors import SYSTEM, Actor, Via
 from webapp.access.models import AuditEvent, User
 from webapp.errors import Conflict, Forbidden, Invalid
+from webapp.images.models import Image
 from webapp.projects.labels import label_by_key_or_name, merge_label
+from webapp.reviews.models import NearDuplicate, Review
 from webapp.runs import sweep as sweeping
 from webapp.runs.comparing import evaluate as evaluating
 from webapp.runs.comparing.command import FOLDER
 from webapp.runs.comparing.compare import carry_out_comparison, compare_now, start_comparison, stop_comparison
 from webapp.runs.comparing.evaluate import carry_out_evaluation, evaluate_now, start_evaluation, to_do
 from webapp.runs.comparing.gallery import Chosen, gallery
-from webapp.runs.comparing.provenance import trained_on
+from webapp.runs.comparing.provenance import seen_images, trained_on
 from webapp.runs.comparing.waiting import ready
-from webapp.runs.models import Comparison, Evaluation
+from webapp.runs.models import Comparison, Evaluation, WorkingHead
 from webapp.runs.process import device_lock
 from webapp.runs.work_off import work_off
 from webapp.versions.models import Version
@@ -145,6 +147,55 @@ def test_what_a_version_began_from_counts_as_seen(reef: Reef) -> None:
         actor=SYSTEM, project=reef.project, a=reef.version("Old", mean=NO_RED), b=child, snapshot=june
     )
     assert (row.state, row.code, row.offer["act"]) == ("failed", "seen-images", "freeze")
+
+
+def at_work(reef: Reef, name: str, images: list[Image]) -> Version:
+    """A version made of a head that learned from people's verdicts on these images."""
+    for image in images:
+        newest = Review.objects.create(image=image, how=Review.How.BLIND)
+    version = reef.version(name)
+    head = {"project": reef.project, "space": version, "version": version, "state": WorkingHead.State.ACCEPTED}
+    WorkingHead.objects.create(**head, up_to=newest.pk)
+    return version
+
+
+def test_a_head_that_learned_at_work_saw_what_was_reviewed_by_then_and_what_is_alike(reef: Reef) -> None:
+    reviewed, alike, later = reef.add(1), reef.add(1), reef.add(12)
+    june = reef.freeze("June", {TEST: [*reviewed, *alike, *later]})
+    for image in (reviewed[0], alike[0]):
+        NearDuplicate.objects.create(image=image, project=reef.project, cluster=reviewed[0].pk)
+    old, head = reef.version("Old", mean=NO_RED), at_work(reef, "Head", reviewed)
+    for image in later:
+        Review.objects.create(image=image, how=Review.How.BLIND)
+    row = start_comparison(actor=SYSTEM, project=reef.project, a=old, b=head)
+    assert (row.state, row.code, row.offer["act"]) == ("failed", "seen-images", "train")
+    assert row.reason.startswith("Head saw 4 of the test images of June")
+    assert seen_images(reef.version("Child", parent=head, temperature=1.5), june, TEST) == 4
+
+
+def test_a_head_at_work_is_compared_on_what_nobody_had_reviewed(reef: Reef) -> None:
+    reviewed = reef.add(2)
+    reef.freeze("June", {TRAIN: reviewed, TEST: reef.add(12)})
+    row = start_comparison(
+        actor=SYSTEM, project=reef.project, a=reef.version("Old", mean=NO_RED), b=at_work(reef, "Head", reviewed)
+    )
+    assert row.state == "waiting"
+
+
+def test_a_gate_is_refused_as_a_person_is(reef: Reef) -> None:
+    images = reef.add(12)
+    june = reef.freeze("June", {TEST: images})
+    row = compare_now(a=at_work(reef, "Head", images), b=reef.version("New", temperature=2.0), snapshot=june)
+    assert (row.state, row.code) == ("failed", "seen-images") and not Evaluation.objects.exists()
+
+
+def test_an_offer_calls_older_and_newer_what_is_so(reef: Reef) -> None:
+    first, second = reef.add(12), reef.add(12)
+    may = reef.freeze("May", {TRAIN: first, TEST: second})
+    june = reef.freeze("June", {TRAIN: second, TEST: first})
+    old, new = trained(reef, "Old", may), trained(reef, "New", may, mean=NO_RED)
+    row = start_comparison(actor=SYSTEM, project=reef.project, a=old, b=new, snapshot=june)
+    assert row.offer["words"] == "Evaluate New on the test part, that of May, and compare there."
 
 
 def test_near_duplicates_of_training_images_are_found_by_the_comparison_itself(reef: Reef) -> None:

@@ -14,7 +14,7 @@ from tests.runs.reef import NO_RED, Reef, a_pair
 from training.contract import TEST
 from webapp.access.actors import SYSTEM
 from webapp.access.models import User
-from webapp.pages.comparison_parts import difference_row, scale_of
+from webapp.pages.comparison_parts import EACH_SLICE, difference_row, scale_of, slice_groups
 from webapp.pages.matrices import matrices
 from webapp.pages.templatetags.comparing import whisker_axis
 from webapp.runs.comparing.compare import carry_out_comparison, start_comparison
@@ -170,6 +170,14 @@ def test_the_list_begins_with_what_is_in_use_and_the_newest_candidate(reef: Reef
     assert "Choose two versions" in missing.content.decode()
 
 
+def test_where_nothing_is_in_use_two_versions_are_chosen_and_not_one_twice(reef: Reef) -> None:
+    old, new = a_pair(reef)
+    address = reverse("comparisons", args=["reef"])
+    for query, expected in (("", [new, old]), (f"?b={old.pk}", [old, new])):
+        chosen = re.findall(r'<option value="(\d+)" selected>', read(browser(reef, "tess"), address + query))
+        assert chosen == [str(one.pk) for one in expected]
+
+
 def test_other_pages_and_the_django_admin_lead_there(reef: Reef) -> None:
     row = made(reef)
     client = browser(reef, "vic")
@@ -210,6 +218,14 @@ def test_a_log_of_another_trainer_is_charted_and_not_kept(reef: Reef) -> None:
 
 
 # ---- what is drawn ---------------------------------------------------------------------------------------------------
+
+
+def test_many_slices_are_folded_and_none_is_left_out() -> None:
+    change = {"a": 0.5, "b": 0.5, "difference": 0.0, "interval": None, "p": None, "verdict": "too few groups"}
+    sites = [{"by": "site", "value": f"Site {n}", "images": 9, "groups": 3, "change": change} for n in range(20)]
+    (group,) = slice_groups([one | {"p_corrected": None} for one in sites], "accuracy")
+    assert [row.words for row in (*group.rows, *group.others)] == [f"Site {n}" for n in range(20)]
+    assert len(group.rows) == EACH_SLICE
 
 
 def test_whiskers_have_a_round_scale_that_holds_them_all() -> None:

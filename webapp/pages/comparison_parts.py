@@ -24,8 +24,8 @@ FIGURES = {
     "top5": "truth among the five best",
     "map5": "MAP@5",
     "many_shot_recall": "recall, labels with over 100 training images",
-    "medium_shot_recall": "recall, labels with 20 to 100",
-    "few_shot_recall": "recall, labels with under 20",
+    "medium_shot_recall": "recall, labels with 20 to 100 training images",
+    "few_shot_recall": "recall, labels with under 20 training images",
     "log_loss": "log-loss (less is better)",
 }
 VERDICTS = {
@@ -144,17 +144,28 @@ def class_rows(classes: Sequence[Mapping[str, Any]]) -> list[Row]:
     ]
 
 
-def slice_groups(slices: Sequence[Mapping[str, Any]], decided_by: str) -> list[tuple[str, str, list[Row]]]:
-    """By what they divide; the largest of each, on one scale."""
+@dataclass(frozen=True)
+class SliceGroup:
+    """What images are divided by: its largest slices, then the others."""
+
+    by: str
+    words: str
+    rows: list[Row]
+    others: list[Row]
+
+
+def slice_groups(slices: Sequence[Mapping[str, Any]], decided_by: str) -> list[SliceGroup]:
+    """By what they divide, all on one scale."""
     scale = scale_of([one["change"] for one in slices])
+    share = decided_by not in LOWER_IS_BETTER
     groups: dict[str, list[Row]] = defaultdict(list)
     for one in slices:
-        if len(groups[one["by"]]) < EACH_SLICE:
-            more = {"images": one["images"], "groups": one["groups"], "key": one["value"]}
-            share = decided_by not in LOWER_IS_BETTER
-            row = difference_row(one["value"], one["change"], scale, p=one["p_corrected"], is_share=share, **more)
-            groups[one["by"]].append(row)
-    return [(by, SLICE_WORDS.get(by, by), rows) for by, rows in groups.items()]
+        more = {"images": one["images"], "groups": one["groups"], "key": one["value"]}
+        row = difference_row(one["value"], one["change"], scale, p=one["p_corrected"], is_share=share, **more)
+        groups[one["by"]].append(row)
+    return [
+        SliceGroup(by, SLICE_WORDS.get(by, by), rows[:EACH_SLICE], rows[EACH_SLICE:]) for by, rows in groups.items()
+    ]
 
 
 def difference_row(

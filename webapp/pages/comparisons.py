@@ -66,12 +66,15 @@ def comparisons(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
 
 
 def _form(request: HttpRequest, project: Project) -> dict[str, Any]:
-    a, b = default_pair(project)
+    in_use, candidate = default_pair(project)
+    versions = list(comparable(project)[: 4 * SHOWN])
+    b = _asked(request, "b") or (candidate.pk if candidate else None)
+    against = in_use.pk if in_use is not None and in_use.pk != b else next((v.pk for v in versions if v.pk != b), None)
     return {
-        "versions": list(comparable(project)[: 4 * SHOWN]),
-        "a": _asked(request, "a") or (a.pk if a else None),
-        "b": _asked(request, "b") or (b.pk if b else None),
-        "in_use": a,
+        "versions": versions,
+        "a": _asked(request, "a") or against,
+        "b": b,
+        "in_use": in_use,
         "snapshots": snapshots_of(project)[:SHOWN],
         "parts": list(reversed(PARTS)),
     }

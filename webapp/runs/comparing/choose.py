@@ -12,7 +12,7 @@ from webapp.datasets.models import Snapshot
 from webapp.datasets.snapshots import snapshots_of
 from webapp.errors import Conflict, Invalid
 from webapp.projects.models import Project
-from webapp.runs.comparing.provenance import own_snapshots, seen_images
+from webapp.runs.comparing.provenance import heads_at_work, own_snapshots, seen_images
 from webapp.runs.models import Evaluation, WorkingHead
 from webapp.versions.activate import active_pipeline
 from webapp.versions.models import Version
@@ -20,6 +20,10 @@ from webapp.versions.models import Version
 FREEZE_WORDS = (
     "Freeze a new snapshot whose parent is the one it was trained on: what was trained on is never tested on. "
     "Then compare there."
+)
+TRAIN_WORDS = (
+    "What learned at work saw all that people had reviewed by then, wherever a snapshot puts it. "
+    "Train a head on the Train page: it learns from the train part alone. Then compare that."
 )
 
 
@@ -104,11 +108,18 @@ def refusal_of(a: Version, b: Version, snapshot: Snapshot, part: str) -> Refused
 
 
 def offer_for(seer: Version, other: Version, snapshot: Snapshot, a: Version, b: Version) -> dict[str, Any]:
-    """To compare on the test part that was set aside when the seer was trained, if neither saw that; else to freeze."""
+    """To compare on the test part that was set aside when the seer was trained, if neither saw that; else to freeze.
+
+    For one that learned at work nothing was set aside: to train.
+    """
+    if heads_at_work(seer):
+        return {"act": "train", "words": TRAIN_WORDS}
     for own in own_snapshots(seer):
         fits = own.pk != snapshot.pk and own.project_id == snapshot.project_id and has_part(own, TEST)
         if fits and not seen_images(other, own, TEST) and not seen_images(seer, own, TEST):
-            words = f"Evaluate {other}, the older version, on the newer test part, that of {own}, and compare there."
+            older = ", the older version," if other.pk < seer.pk else ""
+            newer = "newer " if own.pk > snapshot.pk else ""
+            words = f"Evaluate {other}{older} on the {newer}test part, that of {own}, and compare there."
             place = {"snapshot": str(own.uid), "snapshot_name": own.name, "part": TEST}
             return {"act": "compare", "a": a.pk, "b": b.pk, **place, "words": words}
     return {"act": "freeze", "words": FREEZE_WORDS}

@@ -159,6 +159,10 @@ def compare_now(
     row = _row(a, b, snapshot, part, None)
     if row.state == Comparison.State.DONE and not _is_outdated(row):
         return row
+    refused = refusal_of(a, b, snapshot, part)
+    if refused is not None:
+        _begin(row, refused, row.by)
+        return row
     row.a, row.b = (evaluate_now(version=one, snapshot=snapshot, part=part, should_stop=should_stop) for one in (a, b))
     row.save(update_fields=["a", "b"])
     bad = next((one for one in (row.a, row.b) if one.state != Evaluation.State.DONE), None)

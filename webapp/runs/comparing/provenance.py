@@ -1,12 +1,18 @@
-"""What a version saw while it learned: the snapshots of its own training, and those of the versions it began from."""
+"""What a version saw while it learned: the snapshots of its own training, and those of the versions it began from.
+
+A head that learned at work has no snapshot: it saw what people had reviewed by then.
+"""
 
 from __future__ import annotations
 
-from django.db.models import Q
+from typing import Any
+
+from django.db.models import Q, QuerySet
 
 from training.contract import TRAIN, VALIDATION
 from webapp.datasets.models import Snapshot, SnapshotEntry
-from webapp.runs.models import Run
+from webapp.reviews.models import NOT_A_PERSONS, NearDuplicate, Review
+from webapp.runs.models import Run, WorkingHead
 from webapp.versions.models import Version
 
 SEEN_PARTS = (TRAIN, VALIDATION)
@@ -22,24 +28,45 @@ def own_snapshots(version: Version) -> list[Snapshot]:
     return list(by_digest.values())
 
 
-def trained_on(version: Version) -> list[Snapshot]:
-    """Its own snapshots, then those of the versions before it: what any of them saw, it has seen."""
-    found: dict[str, Snapshot] = {}
-    waiting, known = [version], {version.pk}
+def lineage(version: Version) -> list[Version]:
+    """The version, then those it began from: what any of them saw, it has seen."""
+    found, waiting = {version.pk: version}, [version]
     while waiting:
-        one = waiting.pop(0)
-        found |= {row.digest: row for row in own_snapshots(one) if row.digest not in found}
-        for parent in _before(one):
-            if parent.pk not in known:
-                known.add(parent.pk)
+        for parent in _before(waiting.pop(0)):
+            if parent.pk not in found:
+                found[parent.pk] = parent
                 waiting.append(parent)
     return list(found.values())
 
 
+def trained_on(version: Version) -> list[Snapshot]:
+    """Its own snapshots, then those of the versions before it."""
+    found: dict[str, Snapshot] = {}
+    for one in lineage(version):
+        found |= {row.digest: row for row in own_snapshots(one) if row.digest not in found}
+    return list(found.values())
+
+
+def heads_at_work(version: Version) -> list[WorkingHead]:
+    """Itself or what it began from, where that learned while people worked."""
+    return list(WorkingHead.objects.filter(version__in=lineage(version)).order_by("pk"))
+
+
 def seen_images(version: Version, snapshot: Snapshot, part: str) -> int:
-    """How many images of a part the version saw, by the index of snapshots: quick, and blind for near-duplicates."""
-    seen = SnapshotEntry.objects.filter(snapshot__in=trained_on(version), part__in=SEEN_PARTS)
-    return SnapshotEntry.objects.filter(snapshot=snapshot, part=part, image__in=seen.values("image")).count()
+    """How many images of a part the version saw, by rows: quick, and blind for near-duplicates in snapshots."""
+    entries = SnapshotEntry.objects.filter(snapshot__in=trained_on(version), part__in=SEEN_PARTS)
+    seen = Q(image__in=entries.values("image"))
+    for head in heads_at_work(version):
+        reviewed = _reviewed_before(head)
+        clusters = NearDuplicate.objects.filter(image__in=reviewed).values("cluster")
+        alike = NearDuplicate.objects.filter(project=head.project_id, cluster__in=clusters)
+        seen |= Q(image__in=reviewed) | Q(image__in=alike.values("image"))
+    return SnapshotEntry.objects.filter(seen, snapshot=snapshot, part=part).count()
+
+
+def _reviewed_before(head: WorkingHead) -> QuerySet[Review, Any]:
+    rows = Review.objects.filter(image__project=head.project_id, pk__lte=head.up_to).exclude(how__in=NOT_A_PERSONS)
+    return rows.order_by().values("image")
 
 
 def _said_by_card(version: Version) -> str:
