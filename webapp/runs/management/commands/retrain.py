@@ -11,9 +11,11 @@ import signal
 import sys
 import time
 from argparse import RawDescriptionHelpFormatter
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from training.contract import LEARNED_NOTHING
@@ -23,7 +25,7 @@ from webapp.datasets.freeze import freeze, newest_snapshot
 from webapp.datasets.freeze_options import FreezeOptions
 from webapp.datasets.models import Snapshot
 from webapp.datasets.snapshots import snapshot_named
-from webapp.errors import Conflict, Invalid, OspreyError
+from webapp.errors import Conflict, Invalid, NotFound, OspreyError
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 from webapp.runs.again import Again, again, differing, report_on
@@ -33,13 +35,14 @@ from webapp.runs.carry_out import carry_out
 from webapp.runs.find import report_of
 from webapp.runs.models import Run
 from webapp.runs.settings_words import read_settings
-from webapp.runs.start import RECIPES, start_run
+from webapp.runs.start import RECIPES, check_choices, start_run
 from webapp.versions.exchange import find_version
 
 EXAMPLES = """Examples:
   retrain --project ten-animals
   retrain --project reef --snapshot "Snapshot 3" --recipe fine-tune epochs=10 sampler=square-root
   retrain --project whales --recipe two-stage --model 7
+  retrain --project ten-animals --dataset /mnt/season-2
   retrain --project reef --again "Snapshot 3, fine-tune 12"
   retrain --project reef --gate '{"metric": "balanced_accuracy", "must_be": "better"}'"""
 LOOK_SECONDS = 0.5
@@ -56,9 +59,13 @@ class Command(BaseCommand):
         parser.add_argument("--project", required=True, metavar="SLUG")
         which = parser.add_mutually_exclusive_group()
         which.add_argument("--snapshot", metavar="S", help="name, id or digest; the newest without it, or a new one")
-        which.add_argument("--dataset", metavar="S", dest="snapshot", help="the same as --snapshot")
+        which.add_argument(
+            "--dataset", metavar="S", help="the same; or a folder or table, which is imported and frozen first"
+        )
         parser.add_argument("--model", metavar="M", help="the version to start from: id, digest or name")
-        parser.add_argument("--recipe", choices=RECIPES, default="head", help="default: %(default)s")
+        parser.add_argument(
+            "--recipe", metavar="RECIPE", default="head", help=f"{', '.join(RECIPES)}; default: %(default)s"
+        )
         parser.add_argument(
             "--gate", metavar="RULE", help="a JSON file, or the rule itself, that the version has to meet"
         )
@@ -85,7 +92,8 @@ class Command(BaseCommand):
     def _start(self, options: dict[str, Any]) -> Run:
         project = project_by_slug(OPERATOR, options["project"])
         settings = read_settings(options["overrides"])
-        snapshot = self._snapshot(project, options["snapshot"])
+        check_choices(options["recipe"])
+        snapshot = self._snapshot(project, options["snapshot"] or options["dataset"], options["dataset"])
         model = find_version(options["model"], project=project) if options["model"] else None
         self.stderr.write(f"osprey: {options['recipe']} on {snapshot.name}")
         return start_run(
@@ -101,7 +109,7 @@ class Command(BaseCommand):
 
     def _start_again(self, options: dict[str, Any]) -> Run:
         project = project_by_slug(OPERATOR, options["project"])
-        if options["snapshot"] or options["model"] or options["overrides"]:
+        if any(options[name] for name in ("snapshot", "dataset", "model", "overrides")):
             raise Invalid("--again takes snapshot, start and settings from the version: leave the others out.")
         version = find_version(options["again"], project=project)
         self._wanted = again(project, version)
@@ -124,13 +132,33 @@ class Command(BaseCommand):
         same = None if found is None else not found
         return {"again": {"same_report": same, "differs": found or []}}
 
-    def _snapshot(self, project: Project, asked: str | None) -> Snapshot:
+    def _snapshot(self, project: Project, asked: str | None, dataset: str | None = None) -> Snapshot:
         if asked:
-            return snapshot_named(project, asked)
+            try:
+                return snapshot_named(project, asked)
+            except NotFound:
+                if not dataset or not Path(dataset).exists():
+                    raise
+            return self._brought_in(project, Path(dataset))
         newest = newest_snapshot(project)
         if newest is not None:
             return newest
         self.stderr.write("osprey: nothing is frozen yet: freezing what is labelled now")
+        return freeze(actor=OPERATOR, project=project, options=FreezeOptions())
+
+    def _brought_in(self, project: Project, path: Path) -> Snapshot:
+        """What is labelled in the project once a data set of this machine is in it; nothing new is not frozen again."""
+        told = StringIO()
+        try:
+            call_command("import_data", str(path), project=project.slug, json=True, stdout=told, stderr=self.stderr)
+        except CommandError as error:
+            raise Invalid(f"{path} could not be imported: {error}", code="not-imported") from error
+        counts = json.loads(told.getvalue().splitlines()[-1])
+        newest = newest_snapshot(project)
+        if newest is not None and not counts["added"] and not counts["reviews"]:
+            self.stderr.write(f"osprey: everything in {path} was here already")
+            return newest
+        self.stderr.write(f"osprey: {counts['added']:,} new pictures; freezing what is labelled now")
         return freeze(actor=OPERATOR, project=project, options=FreezeOptions())
 
     def _carry_out(self, run: Run) -> Run:
