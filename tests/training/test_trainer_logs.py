@@ -48,6 +48,17 @@ def test_the_forks_dialect_is_read_as_well() -> None:
     assert found.curve("IoU").values == (0.5,), "a layer without objects says 0 there, and counts for nothing"
 
 
+def test_a_network_of_one_layer_does_not_number_it() -> None:
+    old = [
+        "Region Avg IOU: 0.2, Class: 0.1, Obj: 0.5, No Obj: 0.4, Avg Recall: 0.1,  count: 1",
+        "Region Avg IOU: 0.5, Class: 0.1, Obj: 0.5, No Obj: 0.4, Avg Recall: 0.1,  count: 2",
+        "1: 742.2, 742.2 avg, 0.001 rate, 5.9 seconds, 64 images",
+    ]
+    found = parse_trainer_log(old)
+    assert found.curve("IoU").values == (pytest.approx(0.4),)
+    assert [curve.name for curve in found.curves if "IoU" in curve.name] == ["IoU"]
+
+
 def test_a_resumed_training_replaces_the_steps_it_repeats() -> None:
     again = ORIGINAL + "1: 700.0, 700.0 avg, 0.0 rate, 3.2 seconds, 64 images\n"
     assert parse_trainer_log(again.splitlines()).curve("loss").values == (700.0,)

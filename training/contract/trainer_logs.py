@@ -24,7 +24,8 @@ _STEP = re.compile(
     re.IGNORECASE,
 )
 # `Region 82 Avg IOU: 0.5, ..., count: 3`; the fork: `v3 (iou loss, ...) Region 82 Avg (IOU: 0.5), count: 3, ...`.
-_REGION = re.compile(rf"Region\s+(\d+)\s+Avg\s+\(?IOU:\s*({_NUMBER})", re.IGNORECASE)
+# With one layer, as before YOLOv3, `Region Avg IOU: 0.5, ...`.
+_REGION = re.compile(rf"Region\s+(?:(\d+)\s+)?Avg\s+\(?IOU:\s*({_NUMBER})", re.IGNORECASE)
 _COUNT = re.compile(r"count:\s*(\d+)", re.IGNORECASE)
 # ` mean average precision (mAP@0.50) = 0.634152, or 63.42 %`, which the fork says between steps.
 _PRECISION = re.compile(rf"\((mAP@[\d.]+)\)\s*=\s*({_NUMBER})", re.IGNORECASE)
@@ -109,7 +110,7 @@ def parse_trainer_log(lines: Iterable[str]) -> TrainerLog:
 def _darknet(lines: Iterable[str]) -> TrainerLog:
     """Lines of layers come before the line of their step. IoU is the mean over objects."""
     points = _Points()
-    waiting: list[tuple[str, float | None, int]] = []
+    waiting: list[tuple[str | None, float | None, int]] = []
     at = 0.0
     for line in lines:
         # Processes that write at once may share a line, so every region of it counts.
@@ -131,13 +132,13 @@ def _darknet(lines: Iterable[str]) -> TrainerLog:
     return TrainerLog("darknet", "iteration", points.curves(), points.skipped)
 
 
-def _add_overlaps(points: _Points, at: float, seen: Iterable[tuple[str, float | None, int]]) -> None:
+def _add_overlaps(points: _Points, at: float, seen: Iterable[tuple[str | None, float | None, int]]) -> None:
     sums: dict[str, list[float]] = {}
     for layer, value, count in seen:
         if count == 0 or value is None or not math.isfinite(value):
             points.skipped += 1
             continue
-        for name in ("IoU", f"IoU, layer {layer}"):
+        for name in ("IoU", f"IoU, layer {layer}") if layer else ("IoU",):
             pair = sums.setdefault(name, [0.0, 0.0])
             pair[0] += value * count
             pair[1] += count

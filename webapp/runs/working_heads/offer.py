@@ -25,9 +25,14 @@ def sentence(head: WorkingHead) -> str:
     if not said.get("interval"):
         return ""
     other = "the head that suggests now" if said.get("by_head") else "the version in use"
+    own = sum(images for _, images, _, _ in said.get("own", ()))
+    if own in (0, said["images"]):
+        who, unseen = f"A head that learned from your {head.learned_from:,} verdicts was", "it"
+    else:  # what an earlier head of its chain was scored on, this one may have learned from
+        who, unseen = f"Heads that learned from your verdicts, the newest from {head.learned_from:,}, were", "each"
     return (
-        f"A head that learned from your {head.learned_from:,} verdicts was right on {said['right']:,} of the "
-        f"{said['images']:,} it had not seen; {other} on {said['before']:,} "
+        f"{who} right on {said['right']:,} of the {said['images']:,} {unseen} had not seen; "
+        f"{other} on {said['before']:,} "
         f"(difference {difference_words(said['difference'])}, 95 %: {interval_words(said['interval'])})."
     )
 
