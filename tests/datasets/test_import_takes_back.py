@@ -214,6 +214,20 @@ def test_a_zip_that_is_sent_is_looked_at_and_then_imported(reef: Reef, tmp_path:
     assert not (Path(settings.STORE_DIR) / sent_source.FOLDER / str(row.uid)).exists()
 
 
+def test_what_is_wrong_with_what_was_sent_is_told_without_where_the_site_keeps_it(
+    reef: Reef, settings: Settings
+) -> None:
+    content = pictures.archive(
+        {"set/a.json": b'{"images": [{"id": 1, "file_name": NaN}]}', "set/a.jpg": made.picture(1)}
+    )
+    cora, sent = reef.people["cora"], received(settings, content)
+    row = importing.receive_import(actor=cora, project=reef.project, received=sent, name="x.zip", asks=True)
+    import_sweep.look_or_run(row.pk)
+    row.refresh_from_db()
+    assert row.state == JobState.FAILED
+    assert row.reason == "set/a.json is no JSON, which has no NaN or Infinity: write null instead."
+
+
 def test_what_of_a_zip_cannot_be_taken_is_told_before_and_does_not_hinder_a_mapping(
     reef: Reef, settings: Settings
 ) -> None:

@@ -194,7 +194,11 @@ class SentForecast(View):
             raise Conflict("It is still being unpacked: ask again in a moment.", code="not-ready")
         root = sent_source.ready(row, lambda: None)
         options = importing.check_options(self.actor, root, asked["options"])
-        return Response(sent_source.with_refused(row, _forecast(row.project, root, asked, options)))
+        try:
+            found = _forecast(row.project, root, asked, options)
+        except Invalid as error:
+            raise Invalid(sent_source.said(row, error.what), code=error.code) from error
+        return Response(sent_source.with_refused(row, found))
 
 
 class Report(View):

@@ -64,7 +64,7 @@ def run(row: Import, *, progress: Progress | None = None, seconds: float | None 
             return True
         _finish(row)
     except (SourceError, sent_source.SentRefused, OverQuota) as error:
-        _end_or_wait(row, str(error))
+        _end_or_wait(row, sent_source.said(row, str(error)))
     except (Paused, bulk_accept.CannotStore) as pause:
         _wait(row, str(pause))
     except LeaseLost:

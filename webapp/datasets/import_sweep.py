@@ -34,6 +34,6 @@ def look_or_run(import_id: int) -> bool:
         row.format = found["format"]
         leases.end(row, JobState.STOPPED, forecast=sent_source.with_refused(row, found), format=row.format)
     except OspreyError as error:
-        leases.end(row, JobState.FAILED, reason=error.what)
+        leases.end(row, JobState.FAILED, reason=sent_source.said(row, error.what))
     Import.objects.filter(pk=row.pk).update(done_at=None)
     return False

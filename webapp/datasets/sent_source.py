@@ -96,6 +96,16 @@ def ready(row: Import, renew: Renew) -> Path:
     return _inner(files)
 
 
+def said(row: Import, text: str) -> str:
+    """What is wrong with a source, in paths of the folder that was sent: where a site keeps it is nobody's business."""
+    if not is_sent(row):
+        return text
+    folder = _folder_of(str(row.uid))
+    for place in (folder / FILES, folder):
+        text = text.replace(f"{place}/", "").replace(str(place), "the folder")
+    return text
+
+
 def is_ready(row: Import) -> bool:
     """Whether what was sent can be read at once."""
     return is_sent(row) and (_is_unpacked(row) or not path_of(row).name.endswith(".zip"))
@@ -210,14 +220,16 @@ def _refused(row: Import, name: str, code: str, reason: str) -> Item:
 
 def with_refused(row: Import, forecast: dict[str, Any]) -> dict[str, Any]:
     """The forecast of a zip, with what it says of entries that were not unpacked."""
+    if "reason" in forecast:
+        forecast = {**forecast, "reason": said(row, forecast["reason"])}
     refused = Item.objects.filter(upload_id=row.upload_id, state=Item.State.REJECTED).order_by("pk")
     some = list(refused[:3])
     if not some:
         return forecast
     count = refused.count()
     words = "1 entry of the zip cannot be taken" if count == 1 else f"{count:,} entries of the zip cannot be taken"
-    said = "; ".join(f"{item.path[-60:]} ({item.reason.rstrip('.')})" for item in some)
-    notice = {"kind": "source", "text": f"{words}, as the report will list: {said}."}
+    listed = "; ".join(f"{item.path[-60:]} ({item.reason.rstrip('.')})" for item in some)
+    notice = {"kind": "source", "text": f"{words}, as the report will list: {listed}."}
     return {**forecast, "notices": [notice, *forecast.get("notices", ())]}
 
 

@@ -134,7 +134,9 @@ class Pictures:
                 found = self._checked("/".join([*([base] if base else []), *parts[start:]]))
                 if found.file:
                     return found
-        return Found(plain, None, f"{plain} lies outside {self.root} and is not read; nothing in the folder ends so.")
+        return Found(
+            plain, None, f"{plain} lies outside the source's folder and is not read; nothing in the folder ends so."
+        )
 
     def _checked(self, path: str) -> Found:
         folder, _, name = path.rpartition("/")

@@ -141,7 +141,7 @@ class _Reader:
         if seen.nameless:
             seen.notices.append(f"Lines that name no picture were left out: {seen.nameless:,}.")
         if seen.by_machine:
-            seen.notices.append(f"Labels that a machine gave are not read as labels: {seen.by_machine:,} lines.")
+            seen.notices.append(f"Labels that a machine gave are not read as labels; lines: {seen.by_machine:,}.")
         if unread := [name for name in self._table.header if name and name not in self._column.values()]:
             seen.notices.append(f"Columns that are not read: {', '.join(unread)}.")
         labels = tuple(label_record(name, scientific_name=latin) for name, latin in seen.labels.items())
