@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from tests.colour_project import COLOURS, make_colours, point_settings, send
+from training.contract import RunConfig, as_values
 from webapp.access.actors import OPERATOR
 from webapp.datasets.freeze import freeze
 from webapp.datasets.freeze_options import FreezeOptions
@@ -100,3 +101,9 @@ def test_only_figures_have_to_come_out_the_same() -> None:
     assert differing(before, {**before, "speed": {"milliseconds": 4}, "name": "b"}) == []
     assert differing(before, {**before, "metrics": {"accuracy": 0.8}}) == ["metrics"]
     assert differing(before, None) is None
+
+
+def test_a_setting_that_came_later_is_no_difference_unless_it_was_changed() -> None:
+    then = {"configuration": {"epochs": 5}}
+    assert differing(then, {"configuration": as_values(RunConfig(epochs=5))}) == []
+    assert differing(then, {"configuration": as_values(RunConfig(epochs=5, batch_size=4))}) == ["configuration"]

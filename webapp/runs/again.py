@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from training.contract import TEST, VALIDATION, ConfigError, changed, parse_config
+from training.contract import TEST, VALIDATION, ConfigError, RunConfig, as_values, changed, parse_config
 from webapp.datasets.models import Snapshot
 from webapp.errors import Invalid
 from webapp.projects.models import Project
@@ -80,8 +80,17 @@ def report_on(version: Version, snapshot: Snapshot) -> Mapping[str, Any] | None:
 
 
 def differing(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> list[str] | None:
-    """Names of the parts of a report that did not come out the same; None where one of the two is missing."""
+    """Names of the parts of a report that did not come out the same; None where one of the two is missing.
+
+    A setting that an older Osprey did not know is none that differs: it was as it is unless somebody says otherwise.
+    """
     if not before or not now:
         return None
+    before, now = _with_all_settings(before), _with_all_settings(now)
     names = sorted((before.keys() | now.keys()) - set(OF_THE_MACHINE))
     return [name for name in names if before.get(name) != now.get(name)]
+
+
+def _with_all_settings(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = report.get("configuration")
+    return {**report, "configuration": {**as_values(RunConfig()), **given}} if given else report
