@@ -8,6 +8,7 @@ const EDGE = 36; // pixels from the border where the band scrolls
 /** `view` and `selection` as in grid.js; `open(index)` for a double click or a tap. */
 export function watchPointer({ view, selection, open }) {
   const { box } = view;
+  const around = box.closest(".grid-body"); // a band may begin in the gap beside the pictures
   let press = null;
   let band = null;
   let held = false;
@@ -28,7 +29,8 @@ export function watchPointer({ view, selection, open }) {
     if (event.clientY < frame.top + EDGE) box.scrollTop -= EDGE / 2;
   }
 
-  box.addEventListener("pointerdown", (event) => {
+  around.addEventListener("pointerdown", (event) => {
+    if (event.target !== around && !box.contains(event.target)) return;
     const { clientWidth, clientHeight } = box;
     const frame = box.getBoundingClientRect();
     if (event.button !== 0 || event.clientX > frame.left + clientWidth || event.clientY > frame.top + clientHeight) return; // the scroll bar
@@ -43,6 +45,7 @@ export function watchPointer({ view, selection, open }) {
   });
 
   box.addEventListener("pointermove", (event) => {
+    if (press && !band && !press.touch && !(event.buttons & 1)) press = null; // let go in the gap
     if (!press) return;
     const to = place(event);
     const isFar = Math.hypot(to.x - press.x, to.y - press.y) > SLACK;

@@ -105,6 +105,21 @@ def test_a_rubber_band_chooses_what_it_covers(open_page: Open, savanna: Callable
     expect(page.locator("#chosen-bar")).to_be_hidden()
 
 
+def test_a_rubber_band_may_begin_beside_the_pictures_and_selects_no_text(
+    open_page: Open, savanna: Callable[..., Savanna]
+) -> None:
+    page = open_page(savanna(6, 2).images)
+    loaded(page)
+    first = page.locator(cell(page, 0)).bounding_box()
+    assert first
+    page.mouse.move(first["x"] - 6, first["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(first["x"] + 40, first["y"] + 60, steps=6)
+    page.mouse.up()
+    expect(page.locator("#chosen-count")).to_have_text("1 chosen")
+    assert page.evaluate("() => getSelection().toString()") == ""
+
+
 def test_all_that_match_are_one_change_also_those_that_are_not_loaded(
     open_page: Open, savanna: Callable[..., Savanna]
 ) -> None:
