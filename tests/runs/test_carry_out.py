@@ -127,6 +127,13 @@ def test_cancelling_frees_the_device_and_ends_as_cancelled(stand_in: Pond) -> No
         cancel_run(actor=stand_in.people["tess"], run=ended)
 
 
+def test_a_run_that_goes_on_says_nothing_of_how_its_process_was_ended(pond: Pond) -> None:
+    run = pond.start()
+    Run.objects.filter(pk=run.pk).update(progress={"stage": "ended", "words": "cancelled: it was asked to stop"})
+    leased = carrying._lease(run.pk)
+    assert leased is not None and leased.progress == {}
+
+
 def test_a_cancelled_run_goes_on_from_its_checkpoint(stand_in: Pond) -> None:
     run = stand_in.start("wait")
 

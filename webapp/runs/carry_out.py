@@ -75,7 +75,8 @@ def carry_out(run_id: int, *, should_stop: Callable[[], bool] = never, say: Word
 
 
 def _lease(run_id: int) -> Run | None:
-    begun = {"started_at": Coalesce("started_at", Now()), "host": socket.gethostname()}
+    # How far an earlier process was, or that it was asked to stop, is nothing of this one.
+    begun = {"started_at": Coalesce("started_at", Now()), "host": socket.gethostname(), "progress": {}}
     if not leases.take(leases.free(Run.objects.all()), run_id, **begun):
         return None
     joined = ("project", "snapshot__project", "start_version", "started_by", "plan__by")
