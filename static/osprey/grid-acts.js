@@ -40,19 +40,20 @@ export class Acts {
     const id = this.outbox.add({ body, what, images: chosen.map((one) => one.id) });
     const before = chosen.map((item) => [item, { ...item }]);
     for (const item of chosen) Object.assign(item, clean(after(verdict, said)));
-    this.back.push({ id, what, before });
     const size = selection.isAllMatching ? "all that match" : count(chosen.length, "image");
-    toast(`${what[0].toUpperCase()}${what.slice(1)}: ${size}.`, { act: () => this.undo(), label: "Undo (U)", seconds: 12 });
+    this.back.push({ id, what, before, size });
+    toast(`${what[0].toUpperCase()}${what.slice(1)}: ${size}.`, { act: () => this.undo(id), label: "Undo (U)", seconds: 12 });
     this.refresh();
     return true;
   }
 
-  undo() {
-    const last = this.back.at(-1);
+  /** The last change, or the one that a message was about. */
+  undo(id = this.back.at(-1)?.id) {
+    const last = this.back.find((one) => one.id === id);
     if (!last) return toast("Nothing to take back on this page.", { seconds: 3 });
     this.outbox.undo(last.id, last.what);
     this.restore(last.id);
-    return toast(`Taken back: ${last.what}, ${count(last.before.length, "image")}.`, { seconds: 4 });
+    return toast(`Taken back: ${last.what}, ${last.size}.`, { seconds: 4 });
   }
 
   /** The cells as they were before one change, whether undone or refused. */

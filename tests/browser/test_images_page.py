@@ -137,6 +137,10 @@ def test_all_that_match_are_one_change_also_those_that_are_not_loaded(
     page.unroute_all(behavior="ignoreErrors")
     assert {state for states in project.rows()["states"].values() for state, _ in states} == {"bad"}
     assert project.rows()["changes"] == 1
+    page.keyboard.press("u")
+    expect(page.locator("#toasts")).to_contain_text("Taken back: bad image, all that match.")
+    all_saved(page)
+    assert {state for states in project.rows()["states"].values() for state, _ in states} != {"bad"}
 
 
 def test_filters_live_in_the_address_and_go_back(open_page: Open, savanna: Callable[..., Savanna]) -> None:
