@@ -64,7 +64,7 @@ function drawStanding() {
   show($("#reason"), Boolean(run.reason) && run.state !== "waiting");
   $("#device").textContent = run.device || "not known yet";
   show($("#cancel-form"), isWorking);
-  show($("#resume-form"), ["cancelled", "failed"].includes(run.state));
+  show($("#resume-form"), ["cancelled", "failed"].includes(run.state) && run.code !== "learned-nothing");
 }
 
 // ---- curves and words ----

@@ -76,6 +76,14 @@ def test_a_page_cancels_and_takes_up_again(pond: Pond) -> None:
     assert Run.objects.get().state == Run.State.WAITING
 
 
+def test_what_learned_nothing_is_not_offered_to_go_on_to_learn_nothing_again(stand_in: Pond) -> None:
+    for name, shown in (("nothing", "hidden"), ("crash", "")):
+        run = stand_in.carry_out(stand_in.start(name))
+        page = browser(stand_in, "tess").get(reverse("run", args=["pond", run.uid])).content.decode()
+        form = page.partition('id="resume-form"')[2].partition(">")[0]
+        assert form.strip() == shown
+
+
 def test_the_django_admin_leads_to_both_pages(pond: Pond) -> None:
     root = Browser()
     user = User.objects.create_superuser("gus")

@@ -21,6 +21,7 @@ from webapp.errors import Conflict, Forbidden, Invalid
 from webapp.reviews.models import Review
 from webapp.runs.cancel import cancel_run
 from webapp.runs.candidates import planning
+from webapp.runs.candidates.news import newest_review
 from webapp.runs.candidates.plan_times import next_time
 from webapp.runs.candidates.planning import look, run_plan_now
 from webapp.runs.candidates.plans import add_plan, change_plan, delete_plan
@@ -159,6 +160,12 @@ def test_a_plan_freezes_then_trains_then_says_what_came_of_it(stand_in: Pond) ->
 
 def test_nothing_new_means_nothing_is_done(pond: Pond) -> None:
     plan = plan_of(pond)
+    is_due(plan)
+    look()
+    plan.refresh_from_db()
+    assert plan.said == planning.NOTHING_LABELLED
+    review(pond)
+    Plan.objects.update(counted_from=newest_review(pond.project))
     is_due(plan)
     look()
     plan.refresh_from_db()

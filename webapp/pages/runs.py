@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
-from training.contract import TEST, TRAIN, VALIDATION
+from training.contract import FEWEST_GROUPS, LEARNED_NOTHING, TEST, TRAIN, VALIDATION
 from webapp.access.actors import Actor
 from webapp.access.require import allowed
 from webapp.access.table import Action
@@ -116,7 +116,8 @@ def run(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpRespons
         "now": now,
         "is_in_use": row.version is not None and now is not None and row.version in versions_of(now),
         "is_under_way": row.state in UNDER_WAY,
-        "is_resumable": row.state in RESUMABLE,
+        # From the same start with the same seed it would learn nothing again.
+        "is_resumable": row.state in RESUMABLE and row.code != LEARNED_NOTHING,
         "may_train": may_train,
         "may_activate": allowed(actor, Action.ACTIVATE, row.project),
         "settings": sorted(row.config.items()),
@@ -195,6 +196,7 @@ def _outcome(row: Evaluation | None) -> dict[str, Any] | None:
         "figures": figures(report),
         "images": report["images"],
         "groups": report["groups"],
+        "too_few": report["groups"] < FEWEST_GROUPS,
         "part": report["part"],
         "notes": report.get("notes"),
         "trials": [_trial(one) for one in report.get("trials", ())],

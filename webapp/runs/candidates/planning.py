@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 IS_FREEZING = "A snapshot is being frozen for it."
 NOTHING_NEW = "Nothing new has come in since its last run, so nothing was done."
+NOTHING_LABELLED = "Nobody has labelled anything in this project yet, so nothing was done."
 
 
 def look() -> None:
@@ -77,7 +78,7 @@ def _begin(plan: Plan, *, is_asked: bool) -> bool:
         return _take_turn(plan, begins=False)
     counted = newest_snapshot_id(plan.project) if _waits_for_snapshots(plan) else newest_review(plan.project)
     if plan.trigger in TIMED and not is_asked and not has_news(plan.project, plan.counted_from):
-        return _take_turn(plan, begins=False, said=NOTHING_NEW)
+        return _take_turn(plan, begins=False, said=NOTHING_NEW if plan.counted_from else NOTHING_LABELLED)
     try:
         with transaction.atomic():
             if not _take_turn(plan, begins=True, counted_from=counted, said=IS_FREEZING):
