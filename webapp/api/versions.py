@@ -20,7 +20,9 @@ from webapp.api.paging import PageQuery, page
 from webapp.api.picture_files import pieces_in_turn
 from webapp.api.shapes import models as shapes
 from webapp.api.views import View, read_body, shown
+from webapp.errors import Invalid
 from webapp.projects.find import project_by_slug
+from webapp.runs.candidates.put_in_use import put_in_use
 from webapp.versions.activate import activate, roll_back
 from webapp.versions.fetch import folder_of
 from webapp.versions.models import Activation, Pipeline, Version
@@ -116,7 +118,7 @@ class Activations(View):
 
     @describe(
         "activations.create",
-        "Put a pipeline in use",
+        "Put a pipeline, or a version, in use",
         takes=shapes.NewActivation,
         answers=shapes.ActivationShape,
         status=201,
@@ -124,8 +126,17 @@ class Activations(View):
     def post(self, request: Request, slug: str) -> Response:
         asked = read_body(shapes.NewActivation, request)
         project = project_by_slug(self.actor, slug, Action.ACTIVATE)
-        pipeline = pipeline_of(project, asked.pop("pipeline"))
-        activation = activate(actor=self.actor, project=project, pipeline=pipeline, **asked)
+        pipeline, version = asked.pop("pipeline"), asked.pop("version")
+        if bool(pipeline) == bool(version):
+            raise Invalid("Name a pipeline or a version.")
+        if version and asked["slot"] != Activation.Slot.LIVE:
+            raise Invalid("A version is put in use here; to try one beside there is a call of its own.")
+        if version:
+            said = {"version": version_for(self.actor, version), "note": asked["note"]}
+            activation = put_in_use(actor=self.actor, project=project, **said)
+        else:
+            found = pipeline_of(project, pipeline)
+            activation = activate(actor=self.actor, project=project, pipeline=found, **asked)
         return Response(shown(shapes.ActivationShape, activation), status=201)
 
 

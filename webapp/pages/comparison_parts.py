@@ -12,7 +12,7 @@ from typing import Any
 from training.contract import LOWER_IS_BETTER, RunConfig, as_values, difference_words, interval_words, value_words
 from webapp.pages.matrices import matrices
 from webapp.runs.comparing.find import evaluated_beside, names_of
-from webapp.runs.models import Comparison, Run
+from webapp.runs.models import Comparison
 from webapp.versions.models import Version
 
 CLASSES_SHOWN = 60
@@ -91,12 +91,6 @@ def comparison_parts(row: Comparison, matrix_of: str = "") -> dict[str, Any]:
         "beside": beside(row),
         "settings": setting_rows(row),
     }
-
-
-def gate_of(version: Version) -> dict[str, Any]:
-    """What the gate of its run said, if it had one."""
-    run = Run.objects.filter(version=version).exclude(gate={}).order_by("-pk").first()
-    return dict(run.gate) if run is not None and run.gate.get("why") else {}
 
 
 def _keys(found: Mapping[str, Any]) -> set[str]:

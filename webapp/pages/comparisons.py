@@ -22,10 +22,11 @@ from webapp.datasets.snapshots import snapshot_by_uid, snapshots_of
 from webapp.errors import Invalid, NotFound, OspreyError
 from webapp.leases import UNDER_WAY
 from webapp.pages.answering import attempt, page
-from webapp.pages.comparison_parts import SLICE_WORDS, comparison_parts, gate_of
+from webapp.pages.comparison_parts import SLICE_WORDS, comparison_parts
 from webapp.pages.versions import timeline
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
+from webapp.runs.candidates.put_in_use import gate_of, put_in_use
 from webapp.runs.comparing.choose import comparable, default_pair
 from webapp.runs.comparing.compare import start_comparison, stop_comparison
 from webapp.runs.comparing.find import comparison_by_uid, comparisons_of, names_of
@@ -42,8 +43,8 @@ from webapp.runs.comparing.gallery import (
     labels_in,
 )
 from webapp.runs.models import Comparison
-from webapp.versions.activate import activate, active_pipeline, newest_activation, roll_back
-from webapp.versions.pipelines import versions_of, with_version
+from webapp.versions.activate import newest_activation, roll_back
+from webapp.versions.pipelines import versions_of
 
 SHOWN = 50
 AT_ONCE = 24
@@ -150,15 +151,13 @@ def stop(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpRespon
 def use_candidate(request: HttpRequest, actor: Actor, slug: str, uid: UUID) -> HttpResponse:
     """Let the candidate answer, with a note; what its gate said is kept with the event."""
     row = _comparison(actor, slug, uid, Action.ACTIVATE)
-    now = active_pipeline(row.project)
-
-    def put_in_use() -> None:
-        pipeline = with_version(row.project, now, row.version_b)
-        note, gate = request.POST.get("note", ""), gate_of(row.version_b)
-        activate(actor=actor, project=row.project, pipeline=pipeline, note=note, gate=gate, expected=now)
-
-    done = f"{row.version_b} answers from now on."
-    return attempt(request, reverse("comparison", args=[slug, uid]), done, put_in_use)
+    note, back = request.POST.get("note", ""), reverse("comparison", args=[slug, uid])
+    return attempt(
+        request,
+        back,
+        f"{row.version_b} answers from now on.",
+        lambda: put_in_use(actor=actor, project=row.project, version=row.version_b, note=note),
+    )
 
 
 @page("POST")

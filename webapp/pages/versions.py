@@ -21,11 +21,12 @@ from webapp.predictions.models import Prediction
 from webapp.projects.find import project_by_slug
 from webapp.projects.models import Project
 from webapp.runs.backfills.ask import UNDER_WAY, backfills_of, words_of
+from webapp.runs.candidates.put_in_use import put_in_use
 from webapp.runs.models import Evaluation, Run
 from webapp.runs.working_heads.offer import standing
-from webapp.versions.activate import activate, active_pipeline, before, newest_activation, roll_back
+from webapp.versions.activate import active_pipeline, before, newest_activation, roll_back
 from webapp.versions.models import Activation, Pipeline, Version
-from webapp.versions.pipelines import versions_of, with_version
+from webapp.versions.pipelines import versions_of
 
 TIMELINE = 30
 
@@ -142,15 +143,12 @@ def use_version(request: HttpRequest, actor: Actor, slug: str, pk: int) -> HttpR
     """Let this version answer, in the place its role has in the pipeline."""
     project = project_by_slug(actor, slug, Action.ACTIVATE)
     version = version_here(project, pk)
-    now = newest_activation(project)
-    judged = Run.objects.filter(version=version, project=project).defer("log").order_by("-pk").first()
-
-    def put_in_use() -> None:
-        pipeline = with_version(project, now.pipeline if now else None, version)
-        gate, note = judged.gate if judged else {}, request.POST.get("note", "")
-        activate(actor=actor, project=project, pipeline=pipeline, note=note, gate=gate)
-
-    return attempt(request, reverse("models", args=[slug]), f"{version} answers from now on.", put_in_use)
+    return attempt(
+        request,
+        reverse("models", args=[slug]),
+        f"{version} answers from now on.",
+        lambda: put_in_use(actor=actor, project=project, version=version, note=request.POST.get("note", "")),
+    )
 
 
 @page("POST")

@@ -53,7 +53,9 @@ class ComparisonShape(s.Serializer[Comparison]):
     state = s.ChoiceField(choices=Comparison.State.choices)
     code = s.CharField(help_text="Why there is none: seen-images, other-images, evaluation-failed, \u2026")
     reason = s.CharField()
-    offer = s.DictField(help_text="What can be done instead: `act` is compare (with a, b, snapshot, part), freeze or train")
+    offer = s.DictField(
+        help_text="What can be done instead: `act` is compare (with a, b, snapshot, part), freeze or train"
+    )
     verdict = s.CharField(help_text="Of b: better, worse, no evidence, too few groups; empty until it is done")
     sentence = s.CharField(help_text="The headline")
     by = s.CharField(source="by.username", default=None, allow_null=True)

@@ -63,7 +63,10 @@ class ActivationShape(s.Serializer[Activation]):
 
 
 class NewActivation(s.Serializer[Any]):
-    pipeline = s.CharField(max_length=64, help_text="The pipeline's id")
+    pipeline = s.CharField(max_length=64, required=False, default="", help_text="The pipeline's id")
+    version = s.IntegerField(
+        min_value=1, required=False, default=None, allow_null=True, help_text="Or a version, in the place of its role"
+    )
     slot = s.ChoiceField(choices=Activation.Slot.choices, required=False, default=Activation.Slot.LIVE)
     note = s.CharField(required=False, default="", allow_blank=True, max_length=2000)
 
