@@ -34,6 +34,15 @@ def test_a_pasted_table_makes_sites_and_visits_in_their_zone(crew: Crew) -> None
     assert (june.start, june.end, june.device) == (datetime(2026, 6, 1, 9, tzinfo=UTC), None, "SN-4")
 
 
+@pytest.mark.parametrize(("start", "said"), [("05/04/2026 10:00", True), ("25/04/2026", False), ("2026-04-05", False)])
+def test_a_date_that_may_be_read_with_the_month_first_is_said(crew: Crew, start: str, said: bool) -> None:
+    table = read_visits(crew.project, f"visit;start\nMay;{start}\n")
+    assert table.problems == ()
+    assert table.notices == (
+        ("Dates with slashes are read with the day first: 05/04/2026 is 5 April 2026.",) if said else ()
+    )
+
+
 def test_a_visit_that_ends_on_a_day_takes_in_that_day(crew: Crew) -> None:
     table = read_visits(crew.project, "visit;start;end;timezone\nMay;2026-05-01;2026-05-31;Africa/Nairobi\n")
     (row,) = table.rows

@@ -109,7 +109,10 @@ class VisitsTable(TableView):
 
         table = self.taken(request, slug, read_visits, take)
         return Response(
-            {"rows": len(table.rows), "problems": table.problems, "columns": table.columns, "unused": table.unused}
+            {
+                **{"rows": len(table.rows), "problems": table.problems, "notices": table.notices},
+                **{"columns": table.columns, "unused": table.unused},
+            }
         )
 
 
@@ -126,7 +129,7 @@ class LabelsTable(TableView):
             take_tree(actor=self.actor, project=project, tree=tree)
 
         tree = self.taken(request, slug, read_tree, take)
-        return Response({"rows": len(tree.rows), "problems": tree.problems, "columns": {}, "unused": []})
+        return Response({"rows": len(tree.rows), "problems": tree.problems, "notices": [], "columns": {}, "unused": []})
 
 
 class VisitClock(View):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 NUMBERS = ("latitude", "longitude", "effort")
 TIMES = ("start", "end")
+_SLASHES = re.compile(r"^(\d{1,2})/(\d{1,2})/[12]\d{3}")
 FORMATS = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y")
 
 
@@ -50,12 +52,13 @@ class VisitRow:
 
 @dataclass(frozen=True)
 class VisitsTable:
-    """What was read: rows, which column was taken for what, and what is wrong, by line."""
+    """What was read: rows, which column was taken for what, what is wrong, by line, and what else was assumed."""
 
     rows: tuple[VisitRow, ...]
     columns: Mapping[str, str]
     unused: tuple[str, ...]
     problems: tuple[str, ...]
+    notices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -72,13 +75,15 @@ def read_visits(project: Project, text: str) -> VisitsTable:
     _, heading = next(lines, (0, []))
     columns = _columns(heading)
     if "name" not in columns and "site" not in columns:
+        known = ", ".join("visit" if meaning == "name" else meaning for meaning in COLUMNS)
         raise Invalid(
             "The first line must name the columns, at least `site` or `visit`; "
-            f"known are {', '.join(COLUMNS)}. It reads: {', '.join(heading)[:200] or 'nothing'}."
+            f"known are {known}. It reads: {', '.join(heading)[:200] or 'nothing'}."
         )
     zones = {fold(site.name): site.time_zone for site in project.sites.all()}
     rows: list[VisitRow] = []
     problems: list[str] = []
+    assumed: dict[str, None] = {}
     for number, cells in lines:
         if len(rows) >= MOST_ROWS:
             raise Invalid(f"More than {MOST_ROWS:,} visits in one table: send it in parts.")
@@ -87,11 +92,12 @@ def read_visits(project: Project, text: str) -> VisitsTable:
         line = _Line(number, named, zone)
         row = _row(line)
         problems += line.problems
+        assumed |= dict.fromkeys(filter(None, (_day_first(named.get(key, "")) for key in TIMES)))
         if not line.problems:
             rows.append(row)
     unused = tuple(name for place, name in enumerate(heading) if place not in columns.values())
     used = {meaning: heading[place] for meaning, place in columns.items()}
-    return VisitsTable(tuple(rows), used, unused, tuple(problems))
+    return VisitsTable(tuple(rows), used, unused, tuple(problems), tuple(assumed)[:1])
 
 
 @transaction.atomic
@@ -179,6 +185,15 @@ def _time(line: _Line, key: str) -> datetime | None:
         return (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(line.zone))).astimezone(UTC)
     line.problems.append(f"line {line.number}: {key} {text[:40]!r} is not a time such as 2026-05-31 14:00")
     return None
+
+
+def _day_first(text: str) -> str:
+    """What was assumed of a date that somebody else may read with the month first."""
+    found = _SLASHES.match(text)
+    if found is None or found[1] == found[2] or int(found[2]) > 12 or int(found[1]) > 12:
+        return ""
+    read = datetime.strptime(found[0], "%d/%m/%Y")
+    return f"Dates with slashes are read with the day first: {found[0]} is {read.day} {read:%B %Y}."
 
 
 def _by(pattern: str) -> Callable[[str], datetime]:

@@ -73,6 +73,7 @@ class PastedTable(s.Serializer[Any]):
 class TableTaken(s.Serializer[Any]):
     rows = s.IntegerField()
     problems = s.ListField(child=s.CharField())
+    notices = s.ListField(child=s.CharField(), help_text="What was assumed, such as which of two numbers is the day")
     columns = s.DictField(child=s.CharField(), help_text="What it means -> the column it was read from")
     unused = s.ListField(child=s.CharField())
 
