@@ -223,6 +223,14 @@ def test_the_whale_file_gives_56_whales_and_616_images() -> None:
     assert set(left_out.values()) == {"class-too-small", "beyond-per-class"}
 
 
+def test_a_balanced_subset_is_not_all_that_was_tested_on_before() -> None:
+    some = members([(1, f"k{number % 4}") for number in range(400)])
+    sides = split(some, Wish(SHARES)).parts
+    left_out = balanced(some, min_images=0, per_class=12)
+    chosen = Counter(sides[member.image] for member in some if member.image not in left_out)
+    assert sum(chosen.values()) == 48 and chosen["train"] > 30
+
+
 def test_identities_give_queries_and_gallery_and_lose_nobody() -> None:
     counts = [1] * 40 + [2] * 30 + [3] * 20 + [12] * 5
     some = members([(1, f"w{number}") for number, count in enumerate(counts) for _ in range(count)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -26,9 +27,14 @@ def balanced(members: Iterable[Member], *, min_images: int, per_class: int) -> d
         if len(some) < min_images:
             left_out.update((member.image, TOO_FEW) for member in some)
         elif per_class:
-            beyond = sorted(some, key=lambda one: (one.order, one.image))[per_class:]
+            beyond = sorted(some, key=_by_chance)[per_class:]
             left_out.update((member.image, BEYOND_PER_CLASS) for member in beyond)
     return left_out
+
+
+def _by_chance(one: Member) -> tuple[bytes, int]:
+    """Another draw than that of the parts: by the same numbers, what was drawn to test first would be all that stays."""
+    return hashlib.blake2b(one.order.to_bytes(8, "big"), digest_size=8).digest(), one.image
 
 
 def hold_singletons_back(members: Sequence[Member]) -> set[int]:
