@@ -55,9 +55,11 @@ def label_set(head: ManifestHead, train: Iterable[ManifestLine], *, min_images: 
     ]
     if len(kept) < 2:
         said = ", ".join(f"{key or 'no label'}: {count}" for key, count in counts.most_common(5)) or "none at all"
+        enough = f"{min_images} or more training images" if min_images > 1 else "training images"
+        remedy = "Label more pictures" + (", or lower min_images" if min_images > 1 else "")
         raise LabelsError(
-            f"{len(kept)} label(s) have {max(1, min_images)} or more training images; two are needed. "
-            f"Training images by label: {said}. Label more pictures, or lower min_images."
+            f"{'Only one label has' if kept else 'No label has'} {enough}; two are needed. "
+            f"Training images by label: {said}. {remedy}."
         )
     keys = {label.key for label in kept}
     ancestors = _ancestors(known, kept)

@@ -186,4 +186,6 @@ def end_words(run: Run | None) -> str:
         return f"{made} was published. {why} {run.gate.get('then') or 'It is kept as a candidate.'}".replace("  ", " ")
     if run.state == Run.State.REJECTED:
         return f"{made} was rejected: {run.reason}"
+    if run.state == Run.State.FAILED:
+        return f"Its run failed: {run.reason}"
     return f"Its run is {run.get_state_display()}: {run.reason}"
