@@ -33,7 +33,7 @@ def balanced(members: Iterable[Member], *, min_images: int, per_class: int) -> d
 
 
 def _by_chance(one: Member) -> tuple[bytes, int]:
-    """Another draw than that of the parts: by the same numbers, what was drawn to test first would be all that stays."""
+    """Another draw than that of the parts: by its numbers, what was drawn to test first would be all that stays."""
     return hashlib.blake2b(one.order.to_bytes(8, "big"), digest_size=8).digest(), one.image
 
 
