@@ -1,4 +1,4 @@
-"""What to report: images and animals by label and visit, verified and machine-only apart.
+"""What to report: images and bursts by label and visit, verified and machine-only apart.
 
 An image counts once for each label of its newest standing verdict; where nobody looked, for the label of the machine.
 """
