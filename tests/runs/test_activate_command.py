@@ -34,6 +34,8 @@ def test_a_version_is_put_in_use_tried_beside_and_taken_back(reef: Reef) -> None
     reef.version("Old", mean=NO_RED)
     reef.version("New")
     assert name_of(activate("Old"), "in_use") == "Old"
+    with pytest.raises(CommandError, match="Old answers in reef already"):
+        activate("Old")
     tried = activate("New", "--beside")
     assert (name_of(tried, "in_use"), name_of(tried, "beside")) == ("Old", "New")
     assert activate("--end-beside")["beside"] is None

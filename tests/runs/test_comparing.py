@@ -14,6 +14,7 @@ from webapp.access.actors import SYSTEM, Actor, Via
 from webapp.access.models import AuditEvent, User
 from webapp.errors import Conflict, Forbidden, Invalid
 from webapp.images.models import Image
+from webapp.pages.versions import cards
 from webapp.projects.labels import label_by_key_or_name, merge_label
 from webapp.reviews.models import NearDuplicate, Review
 from webapp.runs import sweep as sweeping
@@ -21,6 +22,7 @@ from webapp.runs.comparing import evaluate as evaluating
 from webapp.runs.comparing.command import FOLDER
 from webapp.runs.comparing.compare import carry_out_comparison, compare_now, start_comparison, stop_comparison
 from webapp.runs.comparing.evaluate import carry_out_evaluation, evaluate_now, start_evaluation, to_do
+from webapp.runs.comparing.find import evaluated_beside
 from webapp.runs.comparing.gallery import Chosen, gallery
 from webapp.runs.comparing.provenance import seen_images, trained_on
 from webapp.runs.comparing.waiting import ready
@@ -110,6 +112,19 @@ def test_a_worker_that_stops_gives_the_evaluation_back(reef: Reef) -> None:
     row.refresh_from_db()
     assert (row.state, row.attempts, row.lease_token) == ("waiting", 0, "")
     assert to_do().get() == row
+
+
+def test_figures_on_images_that_were_trained_on_are_told_so_and_stand_beside_no_others(reef: Reef) -> None:
+    images = reef.add(4)
+    may = reef.freeze("May", {TRAIN: images, TEST: reef.add(1)})
+    june = reef.freeze("June", {TEST: images})
+    knows, fair = trained(reef, "Knows", may), reef.version("Fair", temperature=2.0)
+    row = evaluate_now(version=knows, snapshot=june)
+    assert row.seen == 12
+    assert row.report["notes"][-1] == "Knows saw 12 of these images while it was trained: the figures flatter it."
+    done = compare_now(a=reef.version("Old", mean=NO_RED), b=fair, snapshot=june)
+    assert "Knows" not in {point.name for _, point in evaluated_beside(done)}
+    assert [card.evaluation for card in cards(reef.project, None) if card.version == knows] == [None]
 
 
 # ---- what means nothing is refused -----------------------------------------------------------------------------------

@@ -80,7 +80,8 @@ def cards(project: Project, live: Pipeline | None) -> list[Card]:
     live_ids, also_ids, suggest_ids = ({one.pk for one in versions_of(row)} if row else set() for row in
                                        (live, also, suggests))  # fmt: skip
     runs = {run.version_id: run for run in Run.objects.filter(version__in=versions).defer("log").order_by("pk")}
-    done = Evaluation.objects.filter(version__in=versions, state=Evaluation.State.DONE).select_related("snapshot")
+    done = Evaluation.objects.filter(version__in=versions, state=Evaluation.State.DONE, seen=0)
+    done = done.select_related("snapshot")
     best = {one.version_id: one for one in done.order_by("-part", "pk")}  # the test part goes before validation
     return [
         Card(

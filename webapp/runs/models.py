@@ -101,6 +101,7 @@ class Evaluation(LeasedRow):
     progress = models.JSONField(default=dict, blank=True)
     report = models.JSONField(default=dict, blank=True)
     outcomes_key = models.CharField(max_length=200, blank=True)
+    seen = models.PositiveIntegerField(default=0, help_text="Images of the part that it saw while it was trained")
     device = models.CharField(max_length=120, blank=True)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -28,7 +28,8 @@ def find_version(text: str, *, project: Project | None = None) -> Version:
         found = list(versions.filter(digest__startswith=text.lower())[:5])
     found = found or list(versions.filter(name=text)[:5])
     if not found:
-        raise NotFound(f"There is no version {text!r}: ./osprey models list shows id, digest and name of each.")
+        where = f" in {project.slug}" if project is not None else ""
+        raise NotFound(f"There is no version {text!r}{where}: ./osprey models list shows id, digest and name of each.")
     if len({version.digest for version in found}) > 1:
         each = ", ".join(f"{version.pk} ({version.name})" for version in found)
         raise Conflict(f"{text!r} fits several versions: {each}. Say which by its id.")

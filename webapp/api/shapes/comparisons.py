@@ -24,6 +24,7 @@ class EvaluationShape(s.Serializer[Evaluation]):
     code = s.CharField(help_text="Why it failed: evaluation-failed, ended-worker, \u2026")
     reason = s.CharField()
     progress = s.DictField(help_text="How far it is: done, of, seconds_left")
+    seen = s.IntegerField(help_text="Images of the part that the version saw while it was trained")
     device = s.CharField()
     by = s.CharField(source="by.username", default=None, allow_null=True)
     created_at = s.DateTimeField()

@@ -39,6 +39,7 @@ from webapp.runs.comparing.command import (
     write_merges,
 )
 from webapp.runs.comparing.outcomes import keep_outcomes, read_report_values
+from webapp.runs.comparing.provenance import seen_images
 from webapp.runs.comparing.waiting import tell_waiting
 from webapp.runs.models import Evaluation
 from webapp.runs.process import device_lock
@@ -49,6 +50,7 @@ from webapp.versions.models import Version
 log = logging.getLogger(__name__)
 
 FAILED, ENDED_WORKER = "evaluation-failed", "ended-worker"
+SEEN_WORDS = "while it was trained: the figures flatter it."
 TELL_SECONDS = 1.0
 AGAIN = (Evaluation.State.FAILED, Evaluation.State.CANCELLED)
 JOINED = ("version", "snapshot__project", "by")
@@ -173,9 +175,13 @@ def _evaluate(
         said = f"Its process was ended by signal {-status}." if status < 0 else last_words(folder)
         raise EvaluationFailed(said)
     report = read_report_values(folder, row.part)
+    seen = seen_images(row.version, row.snapshot, row.part)
+    if seen:
+        report["notes"] = [*report.get("notes", ()), f"{row.version} saw {seen:,} of these images {SEEN_WORDS}"]
     return {
         "state": Evaluation.State.DONE,
         "report": report,
+        "seen": seen,
         "outcomes_key": keep_outcomes(row.version, row.snapshot, folder, row.part),
         "device": str((report.get("speed") or {}).get("device", ""))[:120],
         "progress": {},

@@ -82,8 +82,11 @@ def names_of(project: Project, keys: Iterable[str], versions: Iterable[Version] 
 
 
 def evaluated_beside(row: Comparison) -> list[tuple[Evaluation, ParetoPoint]]:
-    """Every version evaluated on the same part by accuracy, time and size, and whether any other beats it in all."""
-    done = Evaluation.objects.filter(snapshot=row.snapshot, part=row.part, state=Evaluation.State.DONE)
+    """Every version evaluated on the same part by accuracy, time and size, and whether any other beats it in all.
+
+    Without those that had seen images of it.
+    """
+    done = Evaluation.objects.filter(snapshot=row.snapshot, part=row.part, state=Evaluation.State.DONE, seen=0)
     rows = [one for one in done.select_related("version").order_by("pk") if one.report.get("metrics")]
     return list(zip(rows, pareto([_point(one) for one in rows]), strict=True))
 

@@ -73,6 +73,7 @@ def told(row: Evaluation) -> dict[str, Any]:
         "version": {"id": row.version_id, "name": row.version.name, "digest": row.version.digest},
         "snapshot": {"id": str(row.snapshot.uid), "name": row.snapshot.name, "digest": row.snapshot.digest},
         "part": row.part,
+        "seen": row.seen,
         "report": row.report or None,
     }
 
@@ -87,4 +88,4 @@ def in_words(row: Evaluation) -> list[str]:
         span = one["interval"]
         words = f"{span[0]:.4f} to {span[1]:.4f}" if span else "too few groups for an interval"
         lines.append(f"{name:<20}{one['value']:9.4f}   {words}")
-    return lines
+    return [*lines, *report.get("notes", ())]
