@@ -18,6 +18,7 @@ from webapp.datasets import selection as selecting
 from webapp.datasets.export_records import WHOSE, Withheld, head_of, records_of, records_of_snapshot
 from webapp.datasets.formats import writing
 from webapp.datasets.formats.job import LeftOut, Written
+from webapp.datasets.formats.no_place import NoPlace
 from webapp.datasets.formats.output import Output
 from webapp.datasets.formats.records import ImageRecord, SourceError
 from webapp.datasets.models import Export, Snapshot
@@ -107,16 +108,18 @@ def write_export(*, actor: Actor, asked: Asked, out: Output, progress: Progress 
         images = selecting.images_of(asked.project, asked.selection)
         records = records_of(actor, asked.project, images, whose=asked.whose, withheld=withheld)
     head = head_of(actor, asked.project, format=asked.format)
+    no_place = NoPlace(asked.format)
     try:
         written = writing.write(
             asked.format,
             head=head,
-            images=_counted(records, asked.total, progress),
+            images=no_place.watch(_counted(records, asked.total, progress)),
             out=out,
             options=dict(asked.options or {}),
         )
     except SourceError as error:
         raise Invalid(str(error), code="cannot-be-exported") from error
+    written = Written(written.counts, (*written.left_out, *no_place.left_out()))
     if not withheld.count or (asked.options or {}).get("with_images") is False:
         return written
     reason = (
