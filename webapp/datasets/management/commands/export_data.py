@@ -67,7 +67,8 @@ class Command(BaseCommand):
         counted = ", ".join(f"{count:,} {name}" for name, count in written.counts.items()) or "nothing"
         self.stdout.write(f"{options['out']}: {counted}")
         for row in left_out:
-            self.stderr.write(f"{row['count']:,} left out: {row['reason']} First: {', '.join(row['examples'][:3])}")
+            first = f" First: {', '.join(row['examples'][:3])}" if row["examples"] else ""
+            self.stderr.write(f"{row['count']:,} left out: {row['reason']}{first}")
 
     def _write(self, options: dict[str, Any]) -> Written:
         asked = _asked(options)
