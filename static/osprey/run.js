@@ -45,7 +45,7 @@ function rate(value) {
 const NIGHT = new Intl.DateTimeFormat("en-GB", { weekday: "long", hour: "2-digit", minute: "2-digit", timeZone: document.documentElement.dataset.zone || undefined, timeZoneName: "short" });
 
 function waitingWords() {
-  if (run.reason) return run.reason;
+  if (run.reason) return `${run.reason.charAt(0).toUpperCase()}${run.reason.slice(1).replace(/\.?$/, ".")} It goes on by itself.`;
   if (run.not_before && run.not_before * 1000 > Date.now()) return `It begins ${NIGHT.format(new Date(run.not_before * 1000))}, once the device is free.`;
   if (run.when === "idle") return "It begins once no picture waits for recognition.";
   return "It begins as soon as the device is free.";

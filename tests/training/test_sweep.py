@@ -155,6 +155,8 @@ def test_the_best_by_validation_is_published_once_with_a_table_of_all(swept: Pat
     assert len(kept) == 1, "a checkpoint is large, and only that of the best is of use"
     progress = [json.loads(line) for line in (swept / "progress.jsonl").read_text().splitlines()]
     assert [one["epoch"] for one in progress if one["kind"] == "epoch"] == [1, 2, 3, 4]
+    under_way = {one["stage"].partition(",")[0] for one in progress if one["kind"] == "step"}
+    assert under_way and all(one.endswith(" of 4)") for one in under_way), "how far the whole sweep is"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,11 +62,12 @@ class _OutOfTime(Exception):
 
 @dataclass
 class _Sweep:
-    """A sweep under way: what is drawn, and what came of each trial by number and epochs."""
+    """A sweep: what is drawn, what came of each trial by number and epochs, and the `place` of the one under way."""
 
     task: Task
     drawn: list[Settings]
     results: dict[tuple[int, int], TrialReport] = field(default_factory=dict)
+    place: str = ""
 
     @property
     def path(self) -> Path:
@@ -116,6 +117,12 @@ class _Sweep:
         found = self.results.get((number, epochs))
         return found is not None and found.state != OUT_OF_TIME
 
+    def forget_what_is_not_due(self, epochs: int, numbers: Sequence[int]) -> None:
+        """With more time others may come to this rung than those that ran out of time on it."""
+        for number, reached in list(self.results):
+            if reached == epochs and number not in numbers and not self.is_done(number, epochs):
+                del self.results[number, epochs]
+
     def score(self, one: TrialReport) -> tuple[int, float, float]:
         measures = Measures(
             one.loss or 0.0, one.accuracy or 0.0, one.balanced_accuracy or 0.0, one.macro_f1 or 0.0, 0, 0
@@ -143,7 +150,7 @@ class _Sweep:
                 shutil.rmtree(self.folder_of(one.number, one.epochs).checkpoint, ignore_errors=True)
 
     def folder_of(self, number: int, epochs: int) -> RunFolder:
-        words = f"trial {number + 1}"
+        words = f"trial {number + 1}" + (f" ({self.place})" if self.place else "")
         main = self.task.folder
         return _TrialFolder(main.root / FOLDER / f"{number + 1:02}-{epochs}", main.quiet, main, words)
 
@@ -180,6 +187,7 @@ def _try_all(state: _Sweep) -> None:
     for number in heads:
         done = _one(state, number, 0, done, of)
     for epochs in steps:
+        state.forget_what_is_not_due(epochs, numbers)
         for number in numbers:
             if not state.seconds_left:
                 task.folder.log(f"the time of {task.config.minutes:g} minutes is over: nothing more is tried")
@@ -201,6 +209,7 @@ def _count(trials: int, steps: int) -> int:
 def _one(state: _Sweep, number: int, epochs: int, done: int, of: int) -> int:
     """One trial, unless it is done already; what goes wrong in it is its own."""
     state.task.stop.check()
+    state.place = f"{done + 1} of {of}"
     if not state.is_done(number, epochs):
         settings, begun = state.drawn[number], time.monotonic()
         state.task.folder.log(f"trial {number + 1}, {epochs or 'no'} epochs: {words_of(settings)}")
