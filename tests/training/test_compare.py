@@ -323,6 +323,8 @@ def test_the_front_leaves_out_what_another_beats_in_everything() -> None:
     a_few_labels_less = ParetoPoint("e", "worse, slower, hardly smaller", 0.7, 60, 9_990, True)
     good = ParetoPoint("f", "good", 0.9, 50, 10_000, True)
     assert [one.on_front for one in pareto([good, a_few_labels_less])] == [True, False]
+    same_network_again = ParetoPoint("g", "less right, hardly quicker", 0.8, 47, 10_000, True)
+    assert [one.on_front for one in pareto([good, same_network_again])] == [True, False]
 
 
 def test_settings_that_differ_are_listed(tmp_path: Path) -> None:

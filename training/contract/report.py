@@ -129,7 +129,10 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Time of the network alone (`network`) and with decoding (`whole`), on the device that measured it."""
+    """Time for an image on the device that measured it.
+
+    `network` is the network alone, in its quickest batch; `whole` is with decoding, over all images.
+    """
 
     device: str
     backend: str

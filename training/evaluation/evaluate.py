@@ -135,7 +135,7 @@ def _recognise(
         batch=batch,
         images_per_second=count / whole,
         milliseconds_whole=1000 * whole / count,
-        milliseconds_network=1000 * recogniser.network_seconds / count,
+        milliseconds_network=1000 * recogniser.network_seconds,
     )
     return _Run(outcomes, dict(left), speed)
 

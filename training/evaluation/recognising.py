@@ -54,7 +54,11 @@ class _Recording(Scorer):
 
 
 class Recogniser:
-    """One classifier's folder, loaded as the site loads it. `network_seconds` adds up the time of the engine alone."""
+    """One classifier's folder, loaded as the site loads it.
+
+    `network_seconds` is the engine's time for an image in the quickest batch, since other work on the machine only adds
+    to it; 0 before the first.
+    """
 
     def __init__(
         self, model: Path, *, device: str = "auto", backend: str | None = None, threads: int | None = None
@@ -99,7 +103,9 @@ class Recogniser:
         ready = [one for _, one in pictures if not isinstance(one, str)]
         begun = time.perf_counter()
         answers = iter(enumerate(self._pipeline.recognise_prepared(ready, embeddings=False)))
-        self.network_seconds += time.perf_counter() - begun
+        if ready:
+            seconds = (time.perf_counter() - begun) / len(ready)
+            self.network_seconds = min(self.network_seconds or seconds, seconds)
         outputs = self._scorer.last
         raw = self._raw(outputs).max(axis=1) if self._raw is not None and len(outputs) == len(ready) > 0 else None
         for line, one in pictures:
