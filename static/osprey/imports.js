@@ -65,7 +65,8 @@ async function lookAtPath(mapping = {}, options = {}) {
     const row = await post(`${base}/imports`, { ...asked({}, {}), watch: true });
     return open(row);
   }
-  const found = await post(`${base}/imports/forecast`, asked(mapping, options));
+  const { path, in_place, format } = asked(mapping, options);
+  const found = await post(`${base}/imports/forecast`, { path, in_place, format, mapping, options });
   if (Object.keys(mapping).length) found.mapping = mapping;
   return drawForecast($("#forecast"), { ...found, options }, page, {
     again: (...next) => attempt(() => lookAtPath(...next)),

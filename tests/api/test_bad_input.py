@@ -142,3 +142,9 @@ def test_errors_keep_their_code_and_status_on_the_way() -> None:
     assert problem_of(as_error(NoSpace("Full.")))["status"] == 507
     assert as_error(OperationalError("database is locked")).status == 503
     assert as_error(OverflowError("int too large")).status == 400
+
+
+def test_a_field_that_is_not_known_is_named_with_those_that_are(cast: Cast) -> None:
+    reply = cast.token("gus").post("/api/v1/projects/savanna/audits", {"count": 10})
+    assert reply.status == 400, reply.body
+    assert "size" in str(reply.json()["errors"]["count"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, TypeVar, cast
 
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.urls import reverse
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.views import APIView
@@ -32,7 +33,13 @@ class PublicView(APIView):
 
 
 def read_body(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The JSON body as values that fit, or a problem that names each one that does not."""
+    """The JSON body as values that fit, or a problem that names each one that does not, unknown ones among them."""
+    if isinstance(request.data, dict) and not isinstance(request.data, QueryDict):
+        known = shape().fields
+        unknown = [name for name in request.data if name not in known]
+        if unknown:
+            said = f"There is no such field here. There are: {', '.join(known)}."
+            raise ValidationError({name: [said] for name in unknown})
     return _read(shape, request.data)
 
 
