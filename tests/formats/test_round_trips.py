@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.formats.held import HEAD, HOLDS, SIZE, by_content, export, labels_of, records, reopened
 from webapp.datasets.formats.records import AnnotationRecord, DetectionRecord, Head, ImageRecord, MachineRecord
@@ -152,3 +153,11 @@ def test_what_a_machine_saw_never_comes_back_as_a_label(format: str, tmp_path: P
     assert after.annotations is None and after.detections is not None
     (found,) = after.detections
     assert (found.category, found.box, found.scores[0]) == ("animal", seen[0].box, ("Red Fox", 0.75))
+
+
+def test_yolo_without_a_validation_part_names_only_folders_that_are_there(tmp_path: Path) -> None:
+    some = [replace(one, part="", annotations=()) for one in records(tmp_path / "pictures")[:2]]
+    export("yolo", HEAD, some, tmp_path / "out")
+    told = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())
+    assert (tmp_path / "out" / told["val"]).is_dir()
+    assert [one.part for one in reopened(tmp_path / "out").images()] == ["train", "train"]

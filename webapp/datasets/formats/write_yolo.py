@@ -24,11 +24,14 @@ def write_yolo(job: Job, images: Iterable[ImageRecord], options: Mapping[str, An
         part = _YOLO_PARTS.get(record.part, record.part)
         if _write_labels(job, record, f"images/{part}/{record.path}", classes):
             parts.setdefault(part)
-    told = {"path": ".", **{part: f"images/{part}" for part in ("train", "val")}}
+    # Trainers want a folder for val that is there; readers take what stands under train first.
+    has_val = "val" in parts or "train" not in parts
+    told = {"path": ".", "train": "images/train", "val": f"images/{'val' if has_val else 'train'}"}
     told |= {part: f"images/{part}" for part in parts}
     names = {number: label.name for number, label in classes.numbered()}
     text = yaml.safe_dump({**told, "names": names}, sort_keys=False, allow_unicode=True)
-    job.out.add_bytes("data.yaml", text.encode())
+    said = "" if has_val else "# There is no validation part: val stands for the training pictures.\n"
+    job.out.add_bytes("data.yaml", (said + text).encode())
 
 
 def write_darknet(job: Job, images: Iterable[ImageRecord], options: Mapping[str, Any]) -> None:
