@@ -19,9 +19,9 @@ from webapp.datasets.difference import difference
 from webapp.datasets.leaks import present_state
 from webapp.datasets.models import Snapshot
 from webapp.datasets.restore import freeze_again, restore_labels
-from webapp.datasets.snapshots import add_note, snapshot_named
+from webapp.datasets.snapshots import add_note, affected_by_withdrawals, snapshot_named
 from webapp.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
-from webapp.images.models import Image, ImageState
+from webapp.images.models import Image, ImageState, Upload
 from webapp.projects.models import Label
 from webapp.reviews.models import Annotation, NearDuplicate
 from webapp.reviews.undo import undo_change
@@ -54,6 +54,15 @@ def test_withdrawn_images_and_new_labels_are_told(fjord: Fjord) -> None:
     assert now["withdrawn_by_source"] == [{"source": str(fjord.upload.uid), "name": "May", "images": 1}]
     after = fjord.freeze(parent=snapshot)
     assert after.counts["left_out"] == {"withdrawn": 1}
+
+
+def test_the_list_names_snapshots_whose_import_was_withdrawn(fjord: Fjord) -> None:
+    fjord.labelled(40, "cod")
+    snapshot = fjord.freeze()
+    assert affected_by_withdrawals(fjord.project, [snapshot]) == set()
+    Upload.objects.filter(pk=fjord.upload.pk).update(state=Upload.State.WITHDRAWN)
+    Image.objects.filter(pk=of_part(snapshot, "test")).update(withdrawn_at=timezone.now())
+    assert affected_by_withdrawals(fjord.project, [snapshot]) == {snapshot.pk}
 
 
 def test_a_label_that_was_merged_since_is_no_other_label(fjord: Fjord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
@@ -12,8 +13,9 @@ from webapp.access import audit
 from webapp.access.actors import Actor
 from webapp.access.require import allowed, require
 from webapp.access.table import Action
-from webapp.datasets.models import Freezing, Snapshot
+from webapp.datasets.models import Freezing, Snapshot, SnapshotEntry
 from webapp.errors import Invalid, NotFound
+from webapp.images.models import Upload
 from webapp.projects.models import Project
 
 LONGEST_NOTE = 2000
@@ -46,6 +48,16 @@ def snapshot_named(project: Project, text: str) -> Snapshot:
         names = ", ".join(rows.order_by("-pk").values_list("name", flat=True)[:8]) or "none yet"
         raise NotFound(f"{project} has no snapshot {text!r}. It has: {names}.")
     return found[-1]
+
+
+def affected_by_withdrawals(project: Project, snapshots: Iterable[Snapshot]) -> set[int]:
+    """Those with images of an import that was withdrawn since; asked by import, of which few are ever withdrawn."""
+    gone = list(Upload.objects.filter(project=project, state=Upload.State.WITHDRAWN).values_list("pk", flat=True))
+    if not gone:
+        return set()
+    rows = SnapshotEntry.objects.filter(snapshot__in=list(snapshots), image__upload__in=gone)
+    rows = rows.exclude(image__withdrawn_at=None)
+    return set(rows.order_by().values_list("snapshot", flat=True).distinct())
 
 
 def freezing_by_uid(actor: Actor, uid: UUID) -> Freezing:

@@ -24,7 +24,13 @@ from webapp.datasets.leaks import WORDS
 from webapp.datasets.models import Freezing, JobState, Snapshot
 from webapp.datasets.restore import freeze_again, restore_labels
 from webapp.datasets.since import since
-from webapp.datasets.snapshots import add_note, freezing_by_uid, snapshot_by_uid, snapshots_of
+from webapp.datasets.snapshots import (
+    add_note,
+    affected_by_withdrawals,
+    freezing_by_uid,
+    snapshot_by_uid,
+    snapshots_of,
+)
 from webapp.datasets.stored_difference import stored_difference
 from webapp.errors import Invalid, NotFound, OspreyError
 from webapp.images.models import Image
@@ -48,10 +54,11 @@ DIFFERENCE_WORDS = {
 def snapshots(request: HttpRequest, actor: Actor, slug: str) -> HttpResponse:
     project = project_by_slug(actor, slug)
     rows = list(snapshots_of(project)[:SHOWN])
+    affected = affected_by_withdrawals(project, rows)
     waiting = Freezing.objects.filter(project=project, state__in=UNDER_WAY, is_dry_run=False).order_by("-pk")
     context = {
         "project": project,
-        "rows": [{"snapshot": row, "parts": parts_in(row.counts)} for row in rows],
+        "rows": [{"snapshot": row, "parts": parts_in(row.counts), "is_affected": row.pk in affected} for row in rows],
         "waiting": waiting,
         "may_freeze": allowed(actor, Action.FREEZE, project),
         **_form(project, rows),
